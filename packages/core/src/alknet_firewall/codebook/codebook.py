@@ -1,0 +1,258 @@
+"""The artefact: behaviors with their directions, densities and calibration, tied to one detector.
+
+Stored as safetensors (no code can hide in it) with one JSON document as metadata. Compiling twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from alknet_firewall.codebook.calibration import RateTable
+from alknet_firewall.codebook.model import CodebookBehavior, Coordinates, Lexicon
+from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN, Readout
+from alknet_firewall.codebook.splines import Splines
+from alknet_firewall.errors import CodebookError
+from alknet_firewall.verdict import CHANNELS
+
+FORMAT = 1
+MAX_BYTES = 64 << 20
+_METADATA_KEY = "alknet_firewall"
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a text is cut: windows of `size` tokens, each sharing `overlap` with the one before."""
+
+    size: int
+    overlap: int
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """What screening knows.
+
+    Attributes:
+        fingerprint: Of the detector that it was compiled for.
+        detector: That detector in words.
+        taps: The taps that its coordinates read, ascending.
+        precisions: Those that its calibration holds for.
+        window: How text is cut.
+        behaviors: By name.
+        combined: By channel, false-alarm rates of the behaviors of `group` taken together.
+        group: Behaviors whose odds add up to one decision.
+        provenance: Where it came from: sources, counts, licences, revision, seed, figures.
+    """
+
+    fingerprint: str
+    detector: str
+    taps: tuple[int, ...]
+    precisions: tuple[str, ...]
+    window: Window
+    behaviors: Mapping[str, CodebookBehavior]
+    combined: Mapping[str, RateTable]
+    group: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The safetensors form."""
+        tensors: Tensors = {}
+        described: dict[str, Any] = {}
+        lexicon = next((b.lexicon for b in self.behaviors.values() if b.lexicon is not None), None)
+        if lexicon is not None:
+            tensors["lexicon.rarity"] = lexicon.rarity.astype(np.float16)
+            tensors["lexicon.folded"] = lexicon.folded.astype(np.uint32)
+        for name, behavior in self.behaviors.items():
+            described[name] = _pack_behavior(behavior, tensors)
+        for channel, table in self.combined.items():
+            _pack_table(table, f"combined.{channel}", tensors)
+        metadata = {
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "detector": self.detector,
+            "taps": list(self.taps),
+            "precisions": list(self.precisions),
+            "window": [self.window.size, self.window.overlap],
+            "behaviors": described,
+            "group": list(self.group),
+            "combined": sorted(self.combined),
+            "provenance": dict(self.provenance),
+        }
+        # One key: safetensors does not keep the order of several, and the same codebook must give the same bytes.
+        ordered = {key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)}
+        return save(ordered, {_METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)})
+
+
+def load_codebook(path: Path, readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+    """Reads a codebook, checking everything before it is used.
+
+    Args:
+        path: A file that `alknet-firewall compile` wrote.
+        readouts: Those at hand, by name.
+
+    Raises:
+        CodebookError: The file is missing, damaged, of a newer format, or needs a readout that is not there.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CodebookError(f"{path}: {path.stat().st_size} bytes is no codebook (at most {MAX_BYTES})")
+        content = path.read_bytes()
+    except OSError as error:
+        raise CodebookError(f"{path}: cannot be read ({error.strerror})") from error
+    return parse_codebook(content, str(path), readouts)
+
+
+def parse_codebook(content: bytes, where: str, readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+    """As `load_codebook`, from bytes; `where` names them in errors."""
+    try:
+        metadata = _metadata(content)
+        if metadata["format"] != FORMAT:
+            raise CodebookError(
+                f"{where}: codebook format {metadata['format']}, this version reads format {FORMAT}; "
+                "upgrade alknet-firewall, or compile the codebook again"
+            )
+        tensors = load(content)
+        for name, tensor in tensors.items():
+            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+                raise CodebookError(f"{where}: tensor {name!r} holds NaN or infinity; the file is damaged")
+        return _unpack(metadata, tensors, readouts)
+    except CodebookError:
+        raise
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise CodebookError(f"{where}: damaged or not a codebook ({type(error).__name__}: {error})") from error
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise ValueError("the header is cut")
+    header = json.loads(content[8 : 8 + length])
+    metadata = json.loads(header["__metadata__"][_METADATA_KEY])
+    if not isinstance(metadata, dict):
+        raise ValueError("the metadata is not an object")
+    return metadata
+
+
+def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str, Readout]) -> Codebook:
+    lexicon = None
+    if "lexicon.rarity" in tensors:
+        rarity, folded = tensors["lexicon.rarity"], tensors["lexicon.folded"]
+        _expect(rarity.ndim == 1 and folded.ndim == 1 and len(rarity) > 0, "lexicon is misshapen")
+        lexicon = Lexicon(folded.astype(np.uint64), rarity.astype(np.float32))
+    behaviors = {
+        name: _unpack_behavior(name, described, tensors, lexicon, readouts)
+        for name, described in metadata["behaviors"].items()
+    }
+    taps = tuple(int(tap) for tap in metadata["taps"])
+    _expect(len(behaviors) > 0, "it has no behavior")
+    _expect(all(set(b.coordinates.taps.tolist()) <= set(taps) for b in behaviors.values()), "a tap is not listed")
+    size, overlap = (int(value) for value in metadata["window"])
+    _expect(0 <= overlap < size <= 4096, f"window {size} with overlap {overlap}")
+    group = tuple(metadata["group"])
+    _expect(set(group) <= set(behaviors), "a behavior of the group is missing")
+    return Codebook(
+        fingerprint=str(metadata["fingerprint"]),
+        detector=str(metadata["detector"]),
+        taps=taps,
+        precisions=tuple(str(precision) for precision in metadata["precisions"]),
+        window=Window(size, overlap),
+        behaviors=behaviors,
+        combined={channel: _unpack_table(f"combined.{channel}", tensors) for channel in metadata["combined"]},
+        group=group,
+        provenance=metadata["provenance"],
+    )
+
+
+def _pack_behavior(behavior: CodebookBehavior, tensors: Tensors) -> dict[str, Any]:
+    prefix, coordinates = behavior.name, behavior.coordinates
+    tensors[f"{prefix}.taps"] = coordinates.taps.astype(np.int32)
+    tensors[f"{prefix}.queries"] = coordinates.queries.astype(np.float32)
+    tensors[f"{prefix}.directions"] = coordinates.directions.astype(np.float32)
+    tensors[f"{prefix}.offsets"] = coordinates.offsets.astype(np.float32)
+    tensors[f"{prefix}.knots"] = behavior.benign.knots
+    tensors[f"{prefix}.benign"] = behavior.benign.values
+    tensors[f"{prefix}.attack"] = behavior.attack.values
+    tensors[f"{prefix}.weights"] = behavior.weights.astype(np.float32)
+    if behavior.word_weights is not None:
+        tensors[f"{prefix}.words"] = behavior.word_weights.astype(np.float16)
+    for channel, table in behavior.tables.items():
+        _pack_table(table, f"{prefix}.{channel}", tensors)
+    return {
+        "default_action": behavior.default_action,
+        "readouts": list(coordinates.readouts),
+        "bias": behavior.bias,
+        "channels": sorted(behavior.tables),
+    }
+
+
+def _unpack_behavior(
+    name: str,
+    described: Mapping[str, Any],
+    tensors: Tensors,
+    lexicon: Lexicon | None,
+    readouts: Mapping[str, Readout],
+) -> CodebookBehavior:
+    names = tuple(str(readout) for readout in described["readouts"])
+    for missing in sorted(set(names) - set(readouts) - {ATTENTION}):
+        raise CodebookError(f"behavior {name!r} needs the readout {missing!r}: install the plugin that brings it")
+    taps, queries = tensors[f"{name}.taps"], tensors[f"{name}.queries"]
+    directions, offsets = tensors[f"{name}.directions"], tensors[f"{name}.offsets"]
+    k = len(names)
+    _expect(directions.ndim == 2 and queries.shape == directions.shape, f"directions of {name!r} are misshapen")
+    _expect(taps.shape == offsets.shape == (k,) == directions.shape[:1], f"coordinates of {name!r} are misshapen")
+    words = tensors.get(f"{name}.words")
+    if words is not None:
+        _expect(lexicon is not None and words.shape == lexicon.rarity.shape, f"words of {name!r} are misshapen")
+    knots, benign, attack = (tensors[f"{name}.{part}"].astype(np.float64) for part in ("knots", "benign", "attack"))
+    weights = tensors[f"{name}.weights"].astype(np.float32)
+    n_coordinates = k + (words is not None)
+    _expect(knots.ndim == 2 and knots.shape[1] >= 2, f"knots of {name!r} are misshapen")
+    _expect(knots.shape == benign.shape == attack.shape, f"densities of {name!r} are misshapen")
+    _expect(len(knots) == n_coordinates and weights.shape == (n_coordinates,), f"weights of {name!r} are misshapen")
+    _expect(bool((np.diff(knots, axis=1) > 0).all()), f"knots of {name!r} do not ascend")
+    _expect(bool(np.isfinite(described["bias"])), f"bias of {name!r} is not finite")
+    _expect(described["default_action"] in ("block", "review", "inform", "off"), f"action of {name!r} is unknown")
+    return CodebookBehavior(
+        name=name,
+        default_action=described["default_action"],
+        coordinates=Coordinates(taps, names, queries.astype(np.float32), directions.astype(np.float32), offsets),
+        benign=Splines.through(knots, benign),
+        attack=Splines.through(knots, attack),
+        weights=weights,
+        bias=float(described["bias"]),
+        tables={channel: _unpack_table(f"{name}.{channel}", tensors) for channel in described["channels"]},
+        lexicon=lexicon,
+        word_weights=None if words is None else words.astype(np.float32),
+        readouts=readouts,
+    )
+
+
+def _pack_table(table: RateTable, prefix: str, tensors: Tensors) -> None:
+    tensors[f"{prefix}.log_odds"] = table.log_odds
+    tensors[f"{prefix}.log_rates"] = table.log_rates
+    tensors[f"{prefix}.tail"] = np.array([table.decay, table.count])
+
+
+def _unpack_table(prefix: str, tensors: Tensors) -> RateTable:
+    _expect(prefix.rsplit(".", 1)[-1] in CHANNELS, f"{prefix!r} names no channel")
+    log_odds, log_rates = tensors[f"{prefix}.log_odds"], tensors[f"{prefix}.log_rates"]
+    decay, count = tensors[f"{prefix}.tail"]
+    _expect(log_odds.ndim == 1 and log_odds.shape == log_rates.shape and len(log_odds) > 0, f"{prefix} is misshapen")
+    ordered = (np.diff(log_odds) > 0).all() and (np.diff(log_rates) <= 0).all() and log_rates[0] <= 1e-9
+    _expect(bool(ordered) and decay > 0 and count >= 1, f"{prefix} is not a table of false-alarm rates")
+    return RateTable(log_odds, log_rates, float(decay), float(count))
+
+
+def _expect(condition: bool, why: str) -> None:
+    if not condition:
+        raise ValueError(why)

@@ -1,0 +1,163 @@
+"""One behavior of a codebook: its directions, its densities along them, how they combine, and how often they err."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from alknet_firewall.behavior import Evidence, Passage
+from alknet_firewall.codebook.calibration import RateTable
+from alknet_firewall.codebook.lexical import FloatArray, lexical_scores, ngram_buckets
+from alknet_firewall.codebook.readout import ATTENTION, Readout, attention_shares, normalised
+from alknet_firewall.codebook.splines import Splines
+
+LEXICAL = "lexical"
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """k coordinates that read the states.
+
+    Attributes:
+        taps: The tap that each reads, (k,).
+        readouts: Name of the readout of each.
+        queries: Of those whose readout is `attention`, zero for others, (k, hidden).
+        directions: (k, hidden).
+        offsets: (k,).
+    """
+
+    taps: npt.NDArray[np.int32]
+    readouts: tuple[str, ...]
+    queries: FloatArray
+    directions: FloatArray
+    offsets: FloatArray
+
+    def __len__(self) -> int:
+        """Number of coordinates."""
+        return len(self.readouts)
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, str, npt.NDArray[np.intp], FloatArray]]:
+        # Coordinates of one tap and readout are computed together: (tap, readout, which, stacked rows).
+        groups = []
+        for tap, readout in sorted(set(zip(self.taps.tolist(), self.readouts))):
+            which = np.flatnonzero((self.taps == tap) & (np.array(self.readouts) == readout))
+            rows = self.directions[which]
+            if readout == ATTENTION:
+                rows = np.concatenate([rows, self.queries[which]])
+            groups.append((tap, readout, which, np.ascontiguousarray(rows.T)))
+        return groups
+
+    def read(
+        self, states: Mapping[int, FloatArray], suffix: int, readouts: Mapping[str, Readout]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Reads one window.
+
+        Args:
+            states: By tap, normalised, (n_tokens + suffix, hidden).
+            suffix: Rows of the template's end.
+            readouts: By name, all but `attention`.
+
+        Returns:
+            The coordinates (k,), and what each token gave to each (n_tokens + suffix, k), offsets apart.
+        """
+        length = len(next(iter(states.values())))
+        parts = np.zeros((length, len(self)), np.float32)
+        for tap, name, which, rows in self._groups:
+            projected = states[tap] @ rows  # (tokens, 2k) for attention: projections, then scores
+            if name == ATTENTION:
+                shares = attention_shares(projected[:, len(which) :], suffix)
+            else:
+                shares = readouts[name].shares(states[tap], suffix)[:, None]
+            parts[:, which] = shares * projected[:, : len(which)]
+        return parts.sum(0) + self.offsets, parts
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The n-gram table that all behaviors of a codebook share; each has a row of weights of its own.
+
+    Attributes:
+        folded: Folded id of each token id, (vocabulary,).
+        rarity: Inverse document frequency of each bucket, (buckets,).
+    """
+
+    folded: npt.NDArray[np.uint64]
+    rarity: FloatArray
+
+
+@dataclass(frozen=True)
+class CodebookBehavior:
+    """A behavior as a codebook knows it; implements `alknet_firewall.behavior.Behavior`.
+
+    The log-odds of a window are `bias + sum over j of weight_j * log_ratio_j(coordinate_j)`, where `log_ratio_j` is the
+    difference of two smoothed log-densities (attack minus benign). The lexical score, if there is one, is the last
+    coordinate.
+
+    Attributes:
+        name: The behavior.
+        default_action: `block`, `review`, `inform` or `off`.
+        coordinates: What reads the states.
+        benign, attack: Log-densities of benign and of attacking text along each coordinate, (k or k + 1 with words).
+        weights: Of the log-ratios, (k or k + 1,).
+        bias: In nats.
+        tables: False-alarm rates by channel.
+        lexicon: The n-gram table; None for a behavior without words.
+        word_weights: Of each bucket, (buckets,).
+        readouts: By name, all but `attention`.
+    """
+
+    name: str
+    default_action: str
+    coordinates: Coordinates
+    benign: Splines
+    attack: Splines
+    weights: FloatArray
+    bias: float
+    tables: Mapping[str, RateTable]
+    lexicon: Lexicon | None
+    word_weights: FloatArray | None
+    readouts: Mapping[str, Readout]
+
+    @cached_property
+    def log_ratios(self) -> Splines:
+        """Log of the density of attacks over that of benign text, along each coordinate."""
+        return self.attack - self.benign
+
+    def assess(self, passages: list[Passage], channel: str) -> list[Evidence]:
+        return [self._assess(passage) for passage in passages]
+
+    def log_false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
+        return self.tables[channel].log_rate(log_odds, windows)
+
+    def false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
+        return self.tables[channel].rate(log_odds, windows)
+
+    def values(self, passage: Passage) -> tuple[FloatArray, FloatArray]:
+        """The coordinates of a window, words last, and what each token gave to each: (k,), (n_tokens, k)."""
+        states = {tap: normalised(array) for tap, array in passage.states.items()}
+        values, parts = self.coordinates.read(states, passage.suffix, self.readouts)
+        n_tokens = len(passage.ids)
+        parts = parts[:n_tokens]
+        if self.lexicon is None or self.word_weights is None:
+            return values, parts
+        grams = ngram_buckets(self.lexicon.folded[passage.ids], len(self.lexicon.rarity))
+        scores, shares = lexical_scores(grams, self.lexicon.rarity, self.word_weights[None], n_tokens)
+        return np.append(values, scores), np.concatenate([parts, shares.T], axis=1)
+
+    def _assess(self, passage: Passage) -> Evidence:
+        values, parts = self.values(passage)
+        carried = self.weights * self.log_ratios(values)  # (k,)
+        contributions: dict[str, float] = {}
+        for j, value in enumerate(carried):
+            name = f"tap {self.coordinates.taps[j]}" if j < len(self.coordinates) else LEXICAL
+            contributions[name] = contributions.get(name, 0.0) + float(value)
+        contributions["bias"] = self.bias
+        # A token's share of the evidence: what it gave to each coordinate, times how steeply that one pulls here.
+        step = np.maximum(np.abs(values), 1.0) * 1e-3
+        slopes = self.weights * (self.log_ratios(values + step) - self.log_ratios(values - step)) / (2 * step)
+        return Evidence(sum(contributions.values()), contributions, (parts @ slopes).astype(np.float32))

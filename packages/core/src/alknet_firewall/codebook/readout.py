@@ -1,0 +1,107 @@
+"""From the states of a window to coordinates: each is a weighted mean over tokens, projected on a direction.
+
+    coordinate_j = sum over tokens t of  share_j(t) * (state(t) . direction_j)  +  offset_j
+
+Readouts differ only in the shares: `last` takes the last token of the text, `template_end` the last of the template,
+`mean` all tokens of the text alike, and `attention` lets a learned query choose, as a head of attention does
+(share_j = softmax over tokens of state(t) . query_j; Bahdanau et al., arXiv:1409.0473). States are RMS-normalised
+first, as the next block of the detector would read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+ATTENTION = "attention"
+
+
+class Readout(Protocol):
+    """Chooses tokens; plugins return these from the hook `alknet_firewall_readouts`.
+
+    Attributes:
+        name: What a codebook calls it.
+    """
+
+    name: str
+
+    def shares(self, states: FloatArray, suffix: int) -> FloatArray:
+        """Shares of the tokens of a window.
+
+        Args:
+            states: Normalised, (n_tokens + suffix, hidden); the last `suffix` rows are the template's end.
+            suffix: May be 0.
+
+        Returns:
+            (n_tokens + suffix,), adding up to 1.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """All weight on the last token of the text."""
+
+    name: str = "last"
+
+    def shares(self, states: FloatArray, suffix: int) -> FloatArray:
+        return _one_hot(len(states), len(states) - suffix - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEnd:
+    """All weight on the last token of the template behind the text, which has seen all of it."""
+
+    name: str = "template_end"
+
+    def shares(self, states: FloatArray, suffix: int) -> FloatArray:
+        return _one_hot(len(states), len(states) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The same weight on each token of the text."""
+
+    name: str = "mean"
+
+    def shares(self, states: FloatArray, suffix: int) -> FloatArray:
+        shares = np.zeros(len(states), np.float32)
+        shares[: len(states) - suffix] = 1 / (len(states) - suffix)
+        return shares
+
+
+BUILT_IN: dict[str, Readout] = {readout.name: readout for readout in (Last(), TemplateEnd(), Mean())}
+
+
+def normalised(states: FloatArray) -> FloatArray:
+    """RMSNorm without weights (arXiv:1910.07467), over the last axis."""
+    scale = np.sqrt(np.einsum("...h,...h->...", states, states) / states.shape[-1] + 1e-12)
+    result: FloatArray = states / scale[..., None]
+    return result
+
+
+def attention_shares(scores: FloatArray, suffix: int) -> FloatArray:
+    """Softmax over the tokens of the text; none for the template's end.
+
+    Args:
+        scores: Of each token for each query, (n_tokens + suffix, k).
+        suffix: Rows of the template's end.
+
+    Returns:
+        (n_tokens + suffix, k), each column adding up to 1.
+    """
+    n_tokens = len(scores) - suffix
+    shares = np.zeros_like(scores)
+    exponentials = np.exp(scores[:n_tokens] - scores[:n_tokens].max(axis=0))
+    shares[:n_tokens] = exponentials / exponentials.sum(axis=0)
+    return shares
+
+
+def _one_hot(length: int, place: int) -> FloatArray:
+    shares = np.zeros(length, np.float32)
+    shares[place] = 1
+    return shares

@@ -1,0 +1,99 @@
+"""Rows cut into windows of tokens: what a codebook is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alknet_firewall.compile.rows import Row
+from alknet_firewall.compile.settings import CompileSettings
+from alknet_firewall.detector.tokenizer import Tokenizer
+from alknet_firewall.passages import Piece, pieces
+from alknet_firewall.text.normalise import normalise
+
+_LONGEST = 100_000  # characters of a row that are cut into windows; no row of a sane data set is longer
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Rows and their windows.
+
+    Attributes:
+        rows: n rows.
+        ids: Token ids of each of m windows.
+        row: The row of each window, (m,), ascending.
+        payload: Whether a window may hold the payload, (m,): true where the payload is not known.
+    """
+
+    rows: Sequence[Row]
+    ids: Sequence[npt.NDArray[np.int32]]
+    row: npt.NDArray[np.int64]
+    payload: npt.NDArray[np.bool_]
+
+    def windows_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The windows of some rows, ascending."""
+        return np.flatnonzero(np.isin(self.row, rows))
+
+    def label(self, *labels: str) -> npt.NDArray[np.bool_]:
+        """Which rows have one of `labels`, (n,)."""
+        return np.array([row.label in labels for row in self.rows])
+
+
+def choose_rows(rows: Sequence[Row], settings: CompileSettings) -> list[Row]:
+    """At most `rows_per_source` rows of each source, label and channel, spread over groups; the order is kept."""
+    generator = np.random.default_rng(settings.seed)
+    cells: dict[tuple[str, str, str], list[int]] = {}
+    for i, row in enumerate(rows):
+        cells.setdefault((row.source, row.label, row.channel), []).append(i)
+    kept: list[int] = []
+    for _, members in sorted(cells.items()):
+        seen: dict[str, int] = {}
+        ranked = []
+        for i in generator.permutation(members).tolist():
+            group = rows[i].gid or str(i)
+            seen[group] = seen.get(group, 0) + 1
+            ranked.append((seen[group], i))  # the first of each group before the second of any
+        ranked.sort(key=lambda pair: pair[0])
+        kept += [i for _, i in ranked[: settings.rows_per_source]]
+    return [rows[i] for i in sorted(kept)]
+
+
+def cut_rows(rows: Sequence[Row], tokenizer: Tokenizer, settings: CompileSettings) -> Corpus:
+    """Cuts rows into windows, as screening does; rows without a token are left out."""
+    kept, ids, owner, payload = [], [], [], []
+    for row in rows:
+        text = row.text[:_LONGEST]
+        windows = list(pieces(text, tokenizer, settings.window.size, settings.window.overlap))
+        marks = _holds_payload(text, row.payload, windows)
+        for i in _choose_windows(marks, settings.windows_per_text):
+            ids.append(windows[i].ids)
+            owner.append(len(kept))
+            payload.append(marks[i])
+        if windows:
+            kept.append(row)
+    return Corpus(kept, ids, np.array(owner, np.int64), np.array(payload, np.bool_))
+
+
+def _holds_payload(text: str, payload: str, windows: Sequence[Piece]) -> list[bool]:
+    start = text.find(payload) if payload else -1
+    if start < 0 and payload:  # the row may hold it in another form
+        start = normalise(text).text.find(normalise(payload).text[:60])
+    if start < 0:
+        return [True] * len(windows)
+    end = start + len(payload)
+    marks = [int(window.origin[0, 0]) < end and int(window.origin[-1, 1]) > start for window in windows]
+    return marks if any(marks) else [True] * len(windows)
+
+
+def _choose_windows(marks: Sequence[bool], limit: int) -> list[int]:
+    if len(marks) <= limit:
+        return list(range(len(marks)))
+    holding = [i for i, mark in enumerate(marks) if mark]
+    if len(holding) > limit:
+        return [holding[i] for i in np.unique(np.linspace(0, len(holding) - 1, limit).astype(int))]
+    others = [i for i, mark in enumerate(marks) if not mark]
+    spread = np.unique(np.linspace(0, len(others) - 1, limit - len(holding)).astype(int)) if others else []
+    return sorted([*holding, *(others[i] for i in spread)])[:limit]

@@ -1,0 +1,112 @@
+"""Which sources stay together, which are left out when, and what each row weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from alknet_firewall.compile.corpus import Corpus
+from alknet_firewall.compile.rows import Row
+
+COMPOSED = "gen_"
+"""Prefix of the sources that the generators write; they take part in training only."""
+
+_SHINGLE = 10  # tokens
+_SKETCH = 16  # shingles kept of a row, those with the smallest hashes (Broder, On the resemblance of documents, 1997)
+_RELATED = 0.08  # share of the smaller source's rows that have a shingle in common with the other source
+_FULL_WEIGHT = 40  # rows from which on a source has its full weight: a handful of texts is not a source
+
+
+def related_sources(corpus: Corpus) -> dict[str, int]:
+    """Puts sources that share passages into one group, so that leaving one out leaves out its copies.
+
+    Returns:
+        The number of its group for every source that was not composed.
+    """
+    sketches: dict[str, list[set[int]]] = {}
+    for window, ids in enumerate(corpus.ids):
+        source = corpus.rows[corpus.row[window]].source
+        if not source.startswith(COMPOSED) and len(ids) >= _SHINGLE:
+            sketches.setdefault(source, []).append(_sketch(ids))
+    sources = sorted({row.source for row in corpus.rows if not row.source.startswith(COMPOSED)})
+    group = {source: i for i, source in enumerate(sources)}
+    pooled = {source: set().union(*parts) for source, parts in sketches.items()}
+    for i, a in enumerate(sources):
+        for b in sources[:i]:
+            if a not in pooled or b not in pooled:
+                continue
+            small, large = sorted((a, b), key=lambda s: len(sketches[s]))
+            shared = sum(not part.isdisjoint(pooled[large]) for part in sketches[small])
+            if shared >= _RELATED * len(sketches[small]):
+                old, new = group[a], group[b]
+                group = {source: new if number == old else number for source, number in group.items()}
+    return group
+
+
+def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) -> dict[str, int]:
+    """Deals groups of sources to folds, those with attacks and those without apart, so that each fold has both."""
+    attacking = {row.source for row in corpus.rows if row.label in ("injection", "jailbreak")}
+    members: dict[int, list[str]] = {}
+    for source, number in sorted(groups.items()):
+        members.setdefault(number, []).append(source)
+    generator = np.random.default_rng(seed)
+    fold: dict[str, int] = {}
+    for with_attacks in (True, False):
+        dealt = [m for m in members.values() if any(source in attacking for source in m) == with_attacks]
+        generator.shuffle(dealt)
+        dealt.sort(key=len, reverse=True)
+        sizes = np.zeros(folds)
+        for sources in dealt:
+            smallest = int(np.argmin(sizes))
+            sizes[smallest] += len(sources)
+            fold.update(dict.fromkeys(sources, smallest))
+    return fold
+
+
+def training_rows(rows: Sequence[Row], fold: dict[str, int], left_out: int | None) -> npt.NDArray[np.int64]:
+    """Rows that have nothing of the fold left out: neither a source of it nor a composed text that borrowed there."""
+
+    def allowed(row: Row) -> bool:
+        return left_out is None or left_out not in {fold.get(source) for source in (row.source, *row.borrowed)}
+
+    return np.array([i for i, row in enumerate(rows) if allowed(row)], np.int64)
+
+
+def row_weights(
+    rows: Sequence[Row], classes: npt.NDArray[np.int64], composed_weight: float
+) -> npt.NDArray[np.float64]:
+    """Weights for which benign and attacking text, and within them all sources, count the same.
+
+    Args:
+        rows: n rows.
+        classes: 0 for benign, 1, 2, ... for kinds of attack, (n,).
+        composed_weight: Weight of all composed rows of a side, relative to all its others.
+
+    Returns:
+        (n,), with mean 1.
+    """
+    keys = [(row.source, bool(c)) for row, c in zip(rows, classes)]
+    counts: dict[tuple[str, bool], int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    weights = np.array([1 / max(counts[key], _FULL_WEIGHT) for key in keys])
+    composed = np.array([row.source.startswith(COMPOSED) for row in rows])
+    for attack in (False, True):
+        side = (classes > 0) == attack
+        made, real = side & composed, side & ~composed
+        if made.any() and real.any():
+            weights[made] *= composed_weight * weights[real].sum() / weights[made].sum()
+        if side.any():
+            weights[side] /= weights[side].sum()
+    result: npt.NDArray[np.float64] = weights * (len(rows) / weights.sum())
+    return result
+
+
+def _sketch(ids: npt.NDArray[np.int32]) -> set[int]:
+    shingles = np.lib.stride_tricks.sliding_window_view(ids.astype(np.uint64), _SHINGLE)
+    powers = np.uint64(0x100000001B3) ** np.arange(_SHINGLE, dtype=np.uint64)
+    hashed = (shingles * powers).sum(1)
+    hashed = (hashed ^ (hashed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+    return set(np.unique(hashed)[:_SKETCH].tolist())

@@ -1,0 +1,49 @@
+"""Composed calibration data: attacks and their benign partners, by rule and seed.
+
+What is written here is training material, never a benchmark. Each kind of text is a source of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from alknet_firewall.compile.generators import benign, benign_documents, injections, jailbreaks
+from alknet_firewall.compile.generators.base import Pool
+from alknet_firewall.compile.rows import Row
+
+Generator = Callable[[Pool, np.random.Generator, int], Iterator[Row]]
+
+GENERATORS: Mapping[str, Generator] = {
+    "injections": injections.generate,
+    "jailbreaks": jailbreaks.generate,
+    "benign": benign.generate,
+    "benign_documents": benign_documents.generate,
+}
+
+
+def composed_rows(rows: Sequence[Row], counts: Mapping[str, int], seed: int) -> list[Row]:
+    """Composes rows from the ones at hand.
+
+    Args:
+        rows: Benign ones serve as carriers, harmful ones as what jailbreaks ask for.
+        counts: How many rows of each generator.
+        seed: The same seed, rows and counts give the same result.
+
+    Returns:
+        The composed rows, each with the sources that it borrowed from.
+
+    Raises:
+        LookupError: `rows` lack a channel or kind that a generator needs.
+    """
+    pool = Pool(rows)
+    composed = []
+    for number, (name, generate) in enumerate(sorted(GENERATORS.items())):
+        before: list[str] = []
+        for row in generate(pool, np.random.default_rng([seed, number]), counts.get(name, 0)):
+            # An attack and its partner are made in one go: what was drawn for one is in the other, too.
+            composed.append(replace(row, borrowed=tuple(sorted({*before, *pool.drawn}))))
+            before, pool.drawn = pool.drawn, []
+    return composed

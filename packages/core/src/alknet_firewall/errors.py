@@ -1,0 +1,31 @@
+"""The errors that users can meet. Each message says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class AlknetFirewallError(Exception):
+    """Base of every error of this package."""
+
+
+class ConfigError(AlknetFirewallError, ValueError):
+    """A setting is unknown or has a bad value; the message names the file, the key and the nearest valid key."""
+
+
+class CodebookError(AlknetFirewallError):
+    """A codebook is damaged, of a newer format, or made for another detector."""
+
+
+class WeightsError(AlknetFirewallError):
+    """The detector's weights are missing, damaged, or of a kind that cannot be read."""
+
+
+class DetectorError(AlknetFirewallError):
+    """A detector backend cannot run here, or returned something that is not hidden states."""
+
+
+class DataError(AlknetFirewallError):
+    """Labelled data is malformed; the message names file and line."""
+
+
+class PluginError(AlknetFirewallError):
+    """A plugin was asked for by name and could not be loaded."""

@@ -1,0 +1,335 @@
+"""The firewall: one call that takes text nobody vouches for and answers what to do with it.
+
+    text - normalise - tokenise - window - detector - readout - codebook - compose - Verdict
+
+Read from top to bottom: `screen` checks its arguments, `_judge` walks the chain, `_Tally` keeps the strongest window
+of each behavior, `_verdict` turns the tallies into an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from alknet_firewall.behavior import Behavior, Evidence, Passage
+from alknet_firewall.codebook.codebook import Codebook, load_codebook, parse_codebook
+from alknet_firewall.codebook.compose import (
+    Decision,
+    Finding,
+    Thresholds,
+    compose,
+    decide_alone,
+    decide_together,
+)
+from alknet_firewall.codebook.spans import sentence_range, strongest_range
+from alknet_firewall.config import FirewallConfig
+from alknet_firewall.detector.detector import Detector, load_detector
+from alknet_firewall.detector.protocol import States
+from alknet_firewall.detector.weights import open_weights
+from alknet_firewall.errors import CodebookError, ConfigError, DetectorError
+from alknet_firewall.passages import Piece, pieces
+from alknet_firewall.plugins import Plugins, load_plugins
+from alknet_firewall.verdict import CHANNELS, Action, Span, Verdict
+
+_BATCH_TOKENS = 4096  # of one call of the detector: bounds memory whatever is screened
+_GATHERED = 64  # windows that are sorted by length before they are put into batches
+_log = logging.getLogger(__name__)
+
+
+class Firewall:
+    """Screens text. Safe to share between threads; loads on first use, or by `warm_up`.
+
+    Attributes:
+        config: Its settings.
+    """
+
+    def __init__(self, config: FirewallConfig | None = None) -> None:
+        """Takes the settings; by default those of the environment (no file is read)."""
+        self.config = FirewallConfig() if config is None else config
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+
+    @classmethod
+    def from_config(cls, path: str | Path) -> Firewall:
+        """A firewall with the settings of a TOML file.
+
+        Raises:
+            ConfigError: The file cannot be read, or has an unknown key or a bad value.
+        """
+        return cls(FirewallConfig.from_file(Path(path)))
+
+    def warm_up(self) -> Firewall:
+        """Loads everything now and not at the first text; returns itself.
+
+        Raises:
+            AlknetFirewallError: Codebook, weights, backend or a plugin cannot be loaded; the message says which.
+        """
+        self.engine.judge([" warm up"], ["user"])
+        return self
+
+    @property
+    def engine(self) -> Engine:
+        """What does the work, loaded once."""
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = load_engine(self.config)
+        return self._engine
+
+    def screen(self, text: str, channel: str = "user") -> Verdict:
+        """Screens one text.
+
+        Args:
+            text: Any text. It is never logged.
+            channel: Where it comes from: `user`, `document`, `tool` or `response`.
+
+        Returns:
+            The verdict. A fault while screening becomes a verdict by the policy `on_error`, with `error` set.
+
+        Raises:
+            TypeError: `text` is not a string.
+            ValueError: `channel` is none of the four.
+        """
+        return self.screen_many([text], channel)[0]
+
+    def screen_many(self, texts: Iterable[str], channel: str = "user") -> list[Verdict]:
+        """Screens many texts, in batches: the same verdicts as one by one, in order.
+
+        Raises:
+            TypeError: `texts` is one string, or one of them is not a string.
+            ValueError: `channel` is none of the four.
+        """
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("screen_many takes several texts; pass one to screen()")
+        listed = list(texts)
+        for text in listed:
+            _check_text(text)
+        if channel not in CHANNELS:
+            raise ValueError(f"unknown channel {channel!r}; it is one of {', '.join(CHANNELS)}")
+        if not listed:
+            return []
+        try:
+            return self.engine.judge(listed, [channel] * len(listed))
+        except Exception as error:
+            if self.config.on_error == "raise":
+                raise
+            if len(listed) > 1:  # one text that cannot be screened must not decide for the others
+                return [self.screen(text, channel) for text in listed]
+            return [_verdict_of_error(error, channel, self.config.on_error)]
+
+    async def screen_async(self, text: str, channel: str = "user") -> Verdict:
+        """As `screen`, in a thread: the event loop goes on meanwhile."""
+        return await asyncio.to_thread(self.screen, text, channel)
+
+
+@dataclass
+class Engine:
+    """A loaded firewall: detector, codebook and plugins, bound to settings that were checked against them."""
+
+    config: FirewallConfig
+    codebook: Codebook
+    detector: Detector
+    plugins: Plugins
+    behaviors: Mapping[str, Behavior]
+
+    def judge(self, texts: Sequence[str], channels: Sequence[str]) -> list[Verdict]:
+        """Screens texts, all at once as far as memory allows; a fault is raised."""
+        tallies = [_Tally() for _ in texts]
+        waiting: list[tuple[int, Piece]] = []
+        for index, text in enumerate(texts):
+            for piece in self._pieces(text, tallies[index]):
+                waiting.append((index, piece))
+                if len(waiting) == _GATHERED:
+                    self._assess(waiting, channels, tallies)
+                    waiting = []
+        self._assess(waiting, channels, tallies)
+        return [self._verdict(tally, channel) for tally, channel in zip(tallies, channels)]
+
+    def _pieces(self, text: str, tally: _Tally) -> Iterator[Piece]:
+        """Windows of a text up to what `on_long` allows; the tally notes what was read."""
+        window = self.codebook.window
+        for piece in pieces(text, self.detector.tokenizer, window.size, window.overlap):
+            new_tokens = len(piece.ids) - (window.overlap if tally.tokens else 0)
+            if self.config.on_long != "screen_all" and tally.tokens + new_tokens > self.config.max_tokens:
+                tally.truncated = True
+                return
+            tally.tokens += new_tokens
+            yield piece
+
+    def _assess(self, waiting: list[tuple[int, Piece]], channels: Sequence[str], tallies: list[_Tally]) -> None:
+        template, by_length = self.detector.tokenizer.template, sorted(waiting, key=lambda item: len(item[1].ids))
+        n_prefix, n_suffix = len(template.prefix), len(template.suffix)
+        prefix, suffix = np.array(template.prefix, np.int32), np.array(template.suffix, np.int32)
+        while by_length:
+            longest = len(by_length[-1][1].ids) + n_prefix + n_suffix
+            count = max(1, _BATCH_TOKENS // longest)
+            batch, by_length = by_length[-count:], by_length[:-count]
+            ids = [np.concatenate([prefix, piece.ids, suffix]) for _, piece in batch]
+            states = self.detector.model.hidden_states(ids)
+            _check_states(states, self.detector.taps, len(batch), longest)
+            for row, (index, piece) in enumerate(batch):
+                end = n_prefix + len(piece.ids) + n_suffix
+                own = {tap: array[row, n_prefix:end] for tap, array in states.items()}
+                passage = Passage(piece.text, piece.ids, piece.offsets, own, n_suffix)
+                evidence = {
+                    name: behavior.assess([passage], channels[index])[0] for name, behavior in self.behaviors.items()
+                }
+                tallies[index].add(piece, evidence, self.codebook.group)
+
+    def _verdict(self, tally: _Tally, channel: str) -> Verdict:
+        findings = {name: self._finding(name, tally, channel) for name in tally.strongest}
+        decisions = []
+        together = [findings[name] for name in self._together() if name in findings]
+        if together:
+            table = self.codebook.combined[channel]
+            thresholds = Thresholds(self.config.block_false_alarm_rate, self.config.review_false_alarm_rate)
+            log_rate = table.log_rate(tally.group_log_odds, tally.windows)
+            rate = table.rate(tally.group_log_odds, tally.windows)
+            decisions.append(decide_together(together, log_rate, rate, thresholds))
+        for name, finding in findings.items():
+            if finding not in together:
+                decisions.append(self._decide_alone(name, finding))
+        decision = compose(decisions)
+        action = decision.action
+        if tally.truncated:
+            action = max(action, Action(self.config.on_long), key=lambda action: action.severity)
+        return Verdict(
+            action=action,
+            score=decision.score,
+            false_alarm_rate=decision.false_alarm_rate,
+            alarms=decision.alarms,
+            channel=channel,
+            tokens=tally.tokens,
+            truncated=tally.truncated,
+        )
+
+    def _together(self) -> list[str]:
+        """Behaviors that decide as a group: those of the codebook's group without settings of their own."""
+        return [name for name in self.codebook.group if name not in self.config.behaviors]
+
+    def _finding(self, name: str, tally: _Tally, channel: str) -> Finding:
+        behavior, strongest = self.behaviors[name], tally.strongest[name]
+        log_odds = strongest.evidence.log_odds
+        return Finding(
+            behavior=name,
+            log_odds=log_odds,
+            log_rate=behavior.log_false_alarm_rate(log_odds, channel, tally.windows),
+            rate=behavior.false_alarm_rate(log_odds, channel, tally.windows),
+            contributions=strongest.evidence.contributions,
+            span=_span(strongest.piece, strongest.evidence),
+        )
+
+    def _decide_alone(self, name: str, finding: Finding) -> Decision:
+        own, config = self.config.behaviors.get(name), self.config
+        action = (own.action if own else None) or self.behaviors[name].default_action
+        block = (own.block if own else None) or config.block_false_alarm_rate
+        review = (own.review if own else None) or max(block, config.review_false_alarm_rate)
+        limit = {"inform": Action.ALLOW, "review": Action.REVIEW}.get(action, Action.BLOCK)
+        return decide_alone(finding, Thresholds(block, review), limit)
+
+
+@dataclass(frozen=True)
+class _Strongest:
+    piece: Piece
+    evidence: Evidence
+
+
+@dataclass
+class _Tally:
+    """What was seen of a text so far: bounded, however long it is."""
+
+    tokens: int = 0
+    windows: int = 0
+    truncated: bool = False
+    group_log_odds: float = -np.inf
+    strongest: dict[str, _Strongest] = field(default_factory=dict)
+
+    def add(self, piece: Piece, evidence: Mapping[str, Evidence], group: Sequence[str]) -> None:
+        self.windows += 1
+        in_group = [evidence[name].log_odds for name in group if name in evidence]
+        if in_group:  # the odds of the kinds of attack add up
+            self.group_log_odds = max(self.group_log_odds, float(np.logaddexp.reduce(in_group)))
+        for name, found in evidence.items():
+            if not np.isfinite(found.log_odds):
+                raise DetectorError(f"behavior {name!r} gave log-odds of {found.log_odds}")
+            if name not in self.strongest or found.log_odds > self.strongest[name].evidence.log_odds:
+                self.strongest[name] = _Strongest(piece, found)
+
+
+def load_engine(config: FirewallConfig) -> Engine:
+    """Loads what a configuration names.
+
+    Raises:
+        AlknetFirewallError: Something cannot be loaded, or does not fit together; the message names both sides.
+    """
+    plugins = load_plugins(config.plugins)
+    if config.codebook is None:
+        bundled = files("alknet_firewall").joinpath("data", "codebook.safetensors")
+        codebook = parse_codebook(bundled.read_bytes(), "the bundled codebook", plugins.readouts)
+    else:
+        codebook = load_codebook(config.codebook, plugins.readouts)
+    weights = open_weights(config.weights, allow_moving_revision=config.allow_moving_revision)
+    detector = load_detector(
+        weights,
+        codebook.taps,
+        plugins.backends,
+        backend=config.backend,
+        precision=config.precision,
+        allowed_precisions=codebook.precisions,
+        threads=config.threads,
+        max_length=codebook.window.size + 64,
+    )
+    if detector.fingerprint != codebook.fingerprint:
+        raise CodebookError(
+            f"the codebook was compiled for another detector: it names {codebook.detector} "
+            f"({codebook.fingerprint[:12]}), the weights are {weights.path} ({detector.fingerprint[:12]}). "
+            "Use the weights it was compiled for, or compile a codebook for these: alknet-firewall compile"
+        )
+    behaviors: dict[str, Behavior] = {**plugins.behaviors, **codebook.behaviors}
+    for name in config.behaviors:
+        if name not in behaviors:
+            raise ConfigError(f"behaviors.{name}: no such behavior; there are {', '.join(sorted(behaviors))}")
+    off = {name for name, behavior in behaviors.items() if _action(config, name, behavior) == "off"}
+    return Engine(config, codebook, detector, plugins, {k: v for k, v in behaviors.items() if k not in off})
+
+
+def _action(config: FirewallConfig, name: str, behavior: Behavior) -> str:
+    own = config.behaviors.get(name)
+    return (own.action if own else None) or behavior.default_action
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        hint = "decode it first, text.decode('utf-8', 'replace')" if isinstance(text, bytes) else "pass a str"
+        raise TypeError(f"cannot screen {type(text).__name__}: {hint}")
+
+
+def _check_states(states: States, taps: Sequence[int], batch: int, longest: int) -> None:
+    for tap in taps:
+        array = states[tap]
+        if array.ndim != 3 or array.shape[0] != batch or array.shape[1] < longest:
+            raise DetectorError(f"the backend gave states of shape {array.shape} for {batch} texts of {longest} tokens")
+
+
+def _span(piece: Piece, evidence: Evidence) -> Span | None:
+    if evidence.token_scores is None or not len(evidence.token_scores):
+        return None
+    first, last = strongest_range(evidence.token_scores)
+    start, end = sentence_range(piece.text, int(piece.offsets[first, 0]), int(piece.offsets[last - 1, 1]))
+    inside = np.flatnonzero((piece.offsets[:, 1] > start) & (piece.offsets[:, 0] < end))
+    return Span(int(piece.origin[inside[0], 0]), int(piece.origin[inside[-1], 1]))
+
+
+def _verdict_of_error(error: Exception, channel: str, policy: str) -> Verdict:
+    action = Action(policy)
+    # Only the kind and the package's own messages are logged: an exception's text may quote the input.
+    _log.error("screening failed (%s); the policy on_error says %s", type(error).__name__, action.value)
+    score = 0.0 if action is Action.ALLOW else 1.0
+    return Verdict(action, score, 1.0 - score, channel=channel, error=f"{type(error).__name__}: {error}")
