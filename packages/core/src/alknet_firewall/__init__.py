@@ -10,13 +10,48 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alknet_firewall.config import FirewallConfig
+    from alknet_firewall.errors import AlknetFirewallError, ConfigError
     from alknet_firewall.firewall import Firewall
+    from alknet_firewall.hosts import NOTICE, Host, describe, shared_firewall
+    from alknet_firewall.plugins import hookimpl
+    from alknet_firewall.text.content import Content, content_text, read_content
     from alknet_firewall.verdict import Action, Alarm, Span, Verdict
 
-__all__ = ["Action", "Alarm", "Firewall", "FirewallConfig", "Span", "Verdict", "__version__"]
+__all__ = [
+    "NOTICE",
+    "Action",
+    "Alarm",
+    "AlknetFirewallError",
+    "ConfigError",
+    "Content",
+    "Firewall",
+    "FirewallConfig",
+    "Host",
+    "Span",
+    "Verdict",
+    "__version__",
+    "content_text",
+    "describe",
+    "hookimpl",
+    "read_content",
+    "shared_firewall",
+]
 __version__ = "0.1.0"
 
-_HOMES = {"Firewall": "firewall", "FirewallConfig": "config"}
+_HOMES = {
+    "AlknetFirewallError": "errors",
+    "ConfigError": "errors",
+    "Content": "text.content",
+    "Firewall": "firewall",
+    "FirewallConfig": "config",
+    "Host": "hosts",
+    "NOTICE": "hosts",
+    "content_text": "text.content",
+    "describe": "hosts",
+    "hookimpl": "plugins",
+    "read_content": "text.content",
+    "shared_firewall": "hosts",
+}
 
 
 def __getattr__(name: str) -> Any:

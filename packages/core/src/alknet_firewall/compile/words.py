@@ -18,21 +18,29 @@ _ITERATIONS = 60
 
 
 @dataclass(frozen=True)
-class WordModel:
-    """A fitted lexical readout.
+class NgramVectors:
+    """TF-IDF vectors of all windows.
 
     Attributes:
-        rarity: Inverse document frequency of each bucket, 0 where it was too rare to learn from, (buckets,).
-        weights: Of each bucket, a row a behavior, (behaviors, buckets).
+        rarity: Inverse document frequency of each bucket, 0 where it is too rare to learn from, (buckets,).
+        vectors: Rows of length 1, (windows, buckets).
     """
 
     rarity: FloatArray
-    weights: FloatArray
+    vectors: csr_matrix
 
-    def score(self, counts: csr_matrix) -> FloatArray:
-        """Scores of windows, (m, behaviors); the same as `lexical_scores` gives one by one."""
-        result: FloatArray = (tfidf(counts, self.rarity) @ self.weights.T).astype(np.float32)
-        return result
+
+def ngram_vectors(
+    windows: Sequence[npt.NDArray[np.int32]], folded: npt.NDArray[np.uint64], buckets: int
+) -> NgramVectors:
+    """Hashes, counts and weighs the n-grams of windows."""
+    counts = count_ngrams(windows, folded, buckets)
+    frequency = np.bincount(counts.indices, minlength=buckets)
+    rarity = np.log((1 + len(windows)) / (1 + frequency)) + 1
+    rarity[frequency < _MIN_WINDOWS] = 0
+    # Rounded to what the artefact stores, so that what is fitted is what screens.
+    rarity = rarity.astype(np.float16).astype(np.float32)
+    return NgramVectors(rarity, tfidf(counts, rarity))
 
 
 def count_ngrams(
@@ -63,25 +71,23 @@ def tfidf(counts: csr_matrix, rarity: FloatArray) -> csr_matrix:
 
 
 def fit_words(
-    counts: csr_matrix, classes: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], behaviors: int
-) -> WordModel:
-    """Fits the word model to windows.
+    vectors: csr_matrix, classes: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], behaviors: int
+) -> FloatArray:
+    """Fits the weights of n-grams.
 
     Args:
-        counts: (m, buckets).
+        vectors: TF-IDF vectors of windows, (m, buckets).
         classes: 0 for benign, b + 1 for behavior b, (m,).
         weights: Of the windows, (m,).
         behaviors: How many there are.
+
+    Returns:
+        Weights of each bucket, a row a behavior, (behaviors, buckets); a window's score is its vector times them.
     """
-    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    rarity = np.log((1 + counts.shape[0]) / (1 + frequency)) + 1
-    rarity[frequency < _MIN_WINDOWS] = 0
-    # Rounded to what the artefact stores, so that what is fitted is what screens.
-    rarity = rarity.astype(np.float16).astype(np.float32)
-    used = np.flatnonzero(rarity)
+    used = np.unique(vectors.indices)
     model = LogisticRegression(C=_C, max_iter=_ITERATIONS)
-    model.fit(tfidf(counts, rarity)[:, used], classes, sample_weight=weights)
+    model.fit(vectors[:, used], classes, sample_weight=weights)
     rows = model.coef_ if len(model.coef_) > 1 else np.concatenate([np.zeros_like(model.coef_), model.coef_])
-    learned = np.zeros((behaviors, counts.shape[1]), np.float32)
+    learned = np.zeros((behaviors, vectors.shape[1]), np.float32)
     learned[:, used] = rows[1:] - rows[:1]
-    return WordModel(rarity, learned.astype(np.float16).astype(np.float32))
+    return learned.astype(np.float16).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 from alknet_firewall.errors import WeightsError
 
 EMBEDDING = "model.embed_tokens.weight"
+_LARGEST = {"n_layers": 1 << 12, "hidden_size": 1 << 18, "n_heads": 1 << 12, "n_kv_heads": 1 << 12, "head_size": 1 << 12}
 
 
 def block_tensors(layer: int) -> tuple[str, ...]:
@@ -56,6 +57,12 @@ class Architecture:
     rope_theta: float
     norm_eps: float
 
+    def __post_init__(self) -> None:
+        """Refuses sizes that no decoder has: tables are allocated by them before any tensor is looked at."""
+        for name, largest in _LARGEST.items():
+            if not 1 <= getattr(self, name) <= largest:
+                raise ValueError(f"{name} {getattr(self, name)} (it lies in 1..{largest})")
+
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], where: str) -> Architecture:
         """Reads GGUF metadata.
@@ -82,7 +89,7 @@ class Architecture:
                 rope_theta=float(metadata.get(f"{family}.rope.freq_base", 10_000.0)),
                 norm_eps=float(key("attention.layer_norm_rms_epsilon")),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise WeightsError(f"{where}: GGUF metadata lacks or garbles {error}") from error
 
     @classmethod
@@ -108,5 +115,5 @@ class Architecture:
                 rope_theta=float(config.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
                 norm_eps=float(config.get("rms_norm_eps") or config.get("layer_norm_epsilon") or 1e-5),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise WeightsError(f"{where}: lacks or garbles {error}") from error

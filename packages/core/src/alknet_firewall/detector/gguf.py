@@ -79,7 +79,7 @@ class GgufFile:
             raise WeightsError(f"{self.path}: tensor {name!r} has element type {info.kind}; readable are {known}")
         kind = _DEQUANTISE[info.kind]
         count = int(np.prod(info.shape, dtype=object))
-        if count % kind.block:
+        if not count or count % kind.block:
             raise self._damaged(f"tensor {name!r} of {count} values is no multiple of {kind.block}")
         size = count // kind.block * kind.bytes
         if info.offset + size > len(self._data):

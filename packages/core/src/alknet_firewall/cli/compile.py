@@ -1,0 +1,151 @@
+"""`alknet-firewall compile`: labelled rows in, a codebook out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alknet_firewall.errors import AlknetFirewallError, DataError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from alknet_firewall.compile.compiler import HeldOut
+    from alknet_firewall.evaluate.metrics import Ranking
+
+
+def compile_command(
+    data: Annotated[
+        list[Path], typer.Option("--data", help="JSON-lines file, or folder of them. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where the codebook goes.")],
+    weights: Annotated[
+        str | None, typer.Option(help="Detector: GGUF file, folder, or hub:OWNER/NAME@COMMIT.")
+    ] = None,
+    tap: Annotated[list[int] | None, typer.Option(help="Block to read, counted from 1. Repeatable.")] = None,
+    basis: Annotated[str, typer.Option(help="learned, contrastive or svd.")] = "learned",
+    readout: Annotated[
+        list[str] | None,
+        typer.Option(help="template_end, mean or last; beside learned heads, or alone. Repeatable."),
+    ] = None,
+    directions: Annotated[
+        int | None, typer.Option(min=1, help="Heads a behavior, or directions a readout.")
+    ] = None,
+    rows_per_source: Annotated[
+        int | None, typer.Option(min=1, help="At most so many of a source and label.")
+    ] = None,
+    words: Annotated[bool, typer.Option("--words/--no-words", help="With a lexical readout.")] = True,
+    composed: Annotated[
+        bool, typer.Option("--composed/--no-composed", help="Add composed attacks and partners.")
+    ] = True,
+    folds: Annotated[int | None, typer.Option(min=2, help="Parts that the sources are divided into.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for hidden states (default: the user's cache).")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Detector precision.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads (default: the cores this process may use).")
+    ] = None,
+) -> None:
+    """Compile a codebook from labelled text.
+
+    Rows are JSON objects, one a line: text, label (benign, hard_negative, injection, jailbreak, harmful), source and
+    channel (user, document, tool, response). Hidden states are kept in the cache: an interrupted run goes on.
+    """
+    try:
+        from alknet_firewall.compile.compiler import compile_codebook
+        from alknet_firewall.compile.rows import read_rows
+        from alknet_firewall.compile.settings import CompileSettings
+    except ImportError as error:
+        raise AlknetFirewallError(
+            f"compiling needs the extra `compile`: pip install 'alknet-firewall[compile]' ({error})"
+        ) from error
+    from rich.console import Console
+
+    from alknet_firewall.cli.progress import stages
+    from alknet_firewall.detector.cache import cache_folder, write_atomically
+    from alknet_firewall.detector.detector import load_detector
+    from alknet_firewall.detector.weights import open_weights
+    from alknet_firewall.evaluate.held_out import held_out_rankings, macro
+    from alknet_firewall.plugins import load_plugins
+
+    console = Console(stderr=True)
+    settings = CompileSettings(**_given(
+        taps=tuple(sorted(set(tap))) if tap else None, basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
+        readouts=tuple(readout) if readout else None, directions=directions, words=words,
+        rows_per_source=rows_per_source, folds=folds, seed=seed, composed=None if composed else {},
+    ))  # fmt: skip
+    rows = list(read_rows(data))
+    plugins = load_plugins()
+    for name in set(settings.readouts) - set(plugins.readouts):
+        raise DataError(f"--readout {name}: unknown; there are {', '.join(sorted(plugins.readouts))}")
+    source = open_weights(weights)
+    detector = load_detector(
+        source, settings.taps, plugins.backends, backend=backend, precision=precision, threads=threads,
+        max_length=settings.window.size + 64,
+    )  # fmt: skip
+    with stages(console) as progress:
+        codebook, held_out = compile_codebook(
+            rows, detector, settings, cache or cache_folder() / "states",
+            readouts=plugins.readouts, provenance={"revision": _revision()}, detector_name=source.path.name,
+            progress=progress,
+        )  # fmt: skip
+    found = held_out_rankings(held_out)
+    codebook = replace(codebook, provenance={**codebook.provenance, "held_out": macro(found)})
+    try:
+        write_atomically(out, codebook.to_bytes())
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror})") from error
+    Console().print(_summary(found, held_out))
+    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
+
+
+def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
+    """What was learnt, as a table: each attack source as the fits saw it that it was left out of."""
+    from rich.table import Table
+
+    from alknet_firewall.compile.compiler import ATTACK
+    from alknet_firewall.evaluate.held_out import macro, shown
+
+    table = Table(title="Attack sources that were left out, against benign sources left out with them")
+    for heading in ("source", "behavior", "rows", "AUROC", "recall at 1 %", "recall at 5 %"):
+        table.add_column(heading, justify="left" if heading in ("source", "behavior") else "right")
+    for source, ranking in found.items():
+        own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK]
+        figures = [shown(ranking.auroc), *(shown(estimate) for estimate in ranking.recall.values())]
+        table.add_row(source, ", ".join(sorted(set(own))), str(len(own)), *figures)
+    table.add_section()
+    table.add_row("mean over sources", "", "", *(f"{value:.3f}" for value in macro(found).values()))
+    return table
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
+    return value
+
+
+def _revision() -> str:
+    """The commit of the source tree that compiles, as far as git tells."""
+    import subprocess
+
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return found.stdout.strip()

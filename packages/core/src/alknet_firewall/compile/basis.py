@@ -1,0 +1,65 @@
+"""Directions without training: what varies most (svd), or what differs most between attacks and benign text.
+
+Both read vectors (one a window) that a readout made, and whiten first: each component is centred and divided by its
+standard deviation. They are kept for comparison; learned directions (probe.py) are the default, because unsupervised
+directions find what varies and not what attacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+_FEWEST = 10  # rows that a mean needs to say anything
+
+
+def whitening(vectors: npt.NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each component of vectors (n, hidden): (hidden,), (hidden,)."""
+    values = vectors.astype(np.float64)
+    return values.mean(0), np.maximum(values.std(0), 1e-6)
+
+
+def svd_directions(whitened: FloatArray, weights: FloatArray, k: int) -> FloatArray:
+    """The `k` leading right singular vectors of weighted rows (n, hidden), as (k, hidden)."""
+    covariance = (whitened * weights[:, None]).T @ whitened / weights.sum()
+    return _leading(covariance, k)
+
+
+def contrastive_directions(
+    whitened: FloatArray, attack: npt.NDArray[np.bool_], sources: Sequence[str], channels: Sequence[str], k: int
+) -> FloatArray:
+    """The `k` leading right singular vectors of differences: each attack source's mean minus its channel's benign mean.
+
+    Args:
+        whitened: (n, hidden).
+        attack: Which rows attack, (n,).
+        sources: Of the rows.
+        channels: Of the rows.
+        k: How many; where there are fewer differences, plain SVD directions follow.
+    """
+    keys = np.array([f"{source}\0{channel}" for source, channel in zip(sources, channels)])
+    channel_of = np.array(list(channels))
+    differences = []
+    for key in sorted(set(keys[attack])):
+        hit = attack & (keys == key)
+        rest = ~attack & (channel_of == key.split("\0")[1])
+        if hit.sum() >= _FEWEST and rest.sum() >= _FEWEST:
+            differences.append(whitened[hit].mean(0) - whitened[rest].mean(0))
+    covariance = np.cov(whitened.T) * 1e-6  # orders the directions that the differences leave open
+    if differences:
+        stacked = np.stack(differences)
+        covariance = covariance + stacked.T @ stacked / len(stacked)
+    return _leading(covariance, k)
+
+
+def _leading(covariance: FloatArray, k: int) -> FloatArray:
+    _, vectors = np.linalg.eigh(covariance)
+    leading = vectors[:, ::-1][:, :k].T
+    # The sign of an eigenvector is arbitrary: fix it, so that the same data give the same bytes.
+    signs = np.sign(leading[np.arange(len(leading)), np.abs(leading).argmax(1)])
+    result: FloatArray = leading * np.where(signs == 0, 1, signs)[:, None]
+    return result

@@ -1,0 +1,118 @@
+"""What is fitted on: token states turned into a small space, one vector a readout, n-gram counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from alknet_firewall.codebook.readout import BUILT_IN, Readout
+from alknet_firewall.compile.basis import whitening
+from alknet_firewall.compile.corpus import Corpus
+from alknet_firewall.compile.probe import ProjectedTokens
+from alknet_firewall.compile.settings import CompileSettings
+from alknet_firewall.compile.states import StateStore
+from alknet_firewall.compile.words import NgramVectors, ngram_vectors
+
+FloatArray = npt.NDArray[np.float32]
+
+_DIMS = 256  # principal components that heads are trained on
+_SAMPLE = 60_000  # tokens that the components are computed from
+_CLIP = 20.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Whitening followed by principal components: y = ((x - mean) / deviation) @ components."""
+
+    mean: FloatArray
+    deviation: FloatArray
+    components: FloatArray  # (hidden, dims)
+
+    def __call__(self, states: npt.NDArray[np.float16] | FloatArray) -> FloatArray:
+        """Projects states (n, hidden) to (n, dims)."""
+        whitened = np.clip((states.astype(np.float32) - self.mean) / self.deviation, -_CLIP, _CLIP)
+        result: FloatArray = whitened @ self.components
+        return result
+
+    def back(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Turns vectors in the small space (k, dims) into directions (k, hidden) and offsets (k,) on states."""
+        directions = (rows @ self.components.T) / self.deviation
+        return directions.astype(np.float32), (-directions @ self.mean).astype(np.float32)
+
+    @classmethod
+    def fit(cls, states: FloatArray, dims: int) -> Projection:
+        """Fits to states (n, hidden)."""
+        mean, deviation = (part.astype(np.float32) for part in whitening(states))
+        whitened = np.clip((states - mean) / deviation, -_CLIP, _CLIP)
+        _, vectors = np.linalg.eigh(np.cov(whitened.T.astype(np.float64)))
+        return cls(mean, deviation, vectors[:, ::-1][:, :dims].astype(np.float32))
+
+
+@dataclass(frozen=True)
+class TapFeatures:
+    """One tap of all windows."""
+
+    tokens: ProjectedTokens
+    token_projection: Projection
+    end_projection: Projection
+
+
+@dataclass(frozen=True)
+class Features:
+    """All windows, ready to be fitted on.
+
+    Attributes:
+        taps: By tap, for learned directions; empty otherwise.
+        vectors: By tap and readout, one vector a window, (m, hidden).
+        words: Hashed n-grams of the windows; None without words.
+    """
+
+    taps: Mapping[int, TapFeatures]
+    vectors: Mapping[tuple[int, str], FloatArray]
+    words: NgramVectors | None
+
+
+def make_features(
+    corpus: Corpus,
+    store: StateStore,
+    folded: npt.NDArray[np.uint64],
+    settings: CompileSettings,
+    readouts: Mapping[str, Readout] = BUILT_IN,
+) -> Features:
+    """Reads the store twice: for the vectors and a sample of tokens, then to project all tokens."""
+    lengths = np.array([len(ids) for ids in corpus.ids])
+    start = np.concatenate([[0], np.cumsum(lengths)])
+    names = settings.readouts
+    share = min(1.0, _SAMPLE / max(int(start[-1]), 1))
+    generator = np.random.default_rng(settings.seed)
+    vectors: dict[tuple[int, str], FloatArray] = {}
+    samples: dict[int, list[FloatArray]] = {tap: [] for tap in settings.taps}
+    for window, states in store:
+        for tap in settings.taps:
+            array = states[tap].astype(np.float32)
+            for name in names:
+                shares = readouts[name].shares(array, store.suffix)
+                rows = vectors.setdefault((tap, name), np.empty((len(lengths), array.shape[1]), np.float32))
+                rows[window] = shares @ array
+            picked = generator.random(lengths[window]) < share
+            samples[tap].append(array[: lengths[window]][picked])
+    words = ngram_vectors(corpus.ids, folded, settings.buckets) if settings.words else None
+    if settings.basis != "learned":
+        return Features({}, vectors, words)
+    taps = {}
+    for tap in settings.taps:
+        sample = np.concatenate(samples[tap])
+        dims = min(_DIMS, sample.shape[1])
+        of_tokens = Projection.fit(sample, dims)
+        end = vectors.get((tap, "template_end"), np.zeros((len(lengths), sample.shape[1]), np.float32))
+        of_end = Projection.fit(end, dims)
+        tokens = np.empty((int(start[-1]), dims), np.float16)
+        for window, states in store:
+            tokens[start[window] : start[window + 1]] = of_tokens(states[tap][: lengths[window]])
+        projected = ProjectedTokens(torch.from_numpy(tokens), start, torch.from_numpy(of_end(end)))
+        taps[tap] = TapFeatures(projected, of_tokens, of_end)
+    return Features(taps, vectors, words)

@@ -1,0 +1,97 @@
+"""What a host must do to take part in the contract suite: one fixture module that defines `HOST`.
+
+A new host joins by a module beside this one and a line in `HOSTS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Protocol
+
+from alknet_firewall import Action, FirewallConfig, content_text, shared_firewall
+from tests.hosts.cases import CANARY, CASES, Case
+
+HOSTS = {
+    "bare": "tests.hosts.bare",
+    "llamafirewall": "tests.hosts.llamafirewall",
+    "openai_agents": "tests.hosts.openai_agents",
+    "nemo": "tests.hosts.nemo",
+}
+"""Fixture modules by name of the host. They import no host before `run` is called."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a host where text is screened.
+
+    Attributes:
+        name: What the matrix calls it.
+        channel: The channel that it screens as.
+        parts: Whether the host hands over content in parts there; else only strings.
+    """
+
+    name: str
+    channel: str
+    parts: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one content.
+
+    Attributes:
+        decision: What the host did.
+        seen_by_model: Everything that the fake model was given from the first call to the last, as one string.
+        returned: Everything that the caller got: returned, streamed, and the messages of exceptions.
+    """
+
+    decision: Action
+    seen_by_model: str
+    returned: str
+
+    @property
+    def leaks(self) -> bool:
+        return CANARY in self.seen_by_model + self.returned
+
+
+class HostFixture(Protocol):
+    """A host as the suite drives it, with a fake model and no network.
+
+    Attributes:
+        name: As in `HOSTS`.
+        requires: Modules that must be installed: the host's and the adapter's.
+        slots: Where it screens.
+        review: What `Action.REVIEW` becomes: hosts that know only stop and go stop.
+    """
+
+    name: str
+    requires: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    review: Action
+
+    async def run(self, slot: str, content: object, config: FirewallConfig) -> Outcome:
+        """Sends content through one slot: as the user's message, a retrieved chunk, a tool's result or the
+        model's answer, as the slot is. Nothing but this content may lead to the model being stopped."""
+
+
+def load_host(name: str) -> HostFixture:
+    host: HostFixture = import_module(HOSTS[name]).HOST
+    return host
+
+
+def missing(host: HostFixture) -> list[str]:
+    """The modules that the host needs and that are not installed."""
+    return [module for module in host.requires if find_spec(module) is None]
+
+
+def cases_of(slot: Slot) -> list[Case]:
+    """The cases that a slot can be given."""
+    return [case for case in CASES if case.channel == slot.channel and (slot.parts or isinstance(case.content, str))]
+
+
+def expected(host: HostFixture, case: Case, config: FirewallConfig) -> Action:
+    """What the bare firewall decides, in the host's words."""
+    action = shared_firewall(config).screen(content_text(case.content), case.channel).action
+    return host.review if action is Action.REVIEW else action

@@ -1,0 +1,68 @@
+"""A plugin as strangers write them, for the contract suite: one behavior that raises, one that is slow."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from alknet_firewall import hookimpl
+from alknet_firewall.behavior import Evidence, Passage
+from tests.hosts.cases import CANARY
+
+SLOW_SECONDS = 0.3
+_ENTRY_POINTS = "[alknet_firewall]\ncontract_raising = tests.hosts.faults:RAISING\ncontract_slow = tests.hosts.faults:SLOW\n"
+
+
+class _Quiet:
+    """A behavior that finds nothing; the canary sets it off, so that engines load in peace."""
+
+    default_action = "inform"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def assess(self, passages: list[Passage], channel: str) -> list[Evidence]:
+        if any(CANARY in passage.text for passage in passages):
+            self.go_off(passages)
+        return [Evidence(-10.0) for _ in passages]
+
+    def go_off(self, passages: list[Passage]) -> None:
+        raise NotImplementedError
+
+    def log_false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
+        return math.log(self.false_alarm_rate(log_odds, channel, windows))
+
+    def false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
+        return 1.0
+
+
+class _Raising(_Quiet):
+    def go_off(self, passages: list[Passage]) -> None:
+        raise RuntimeError(f"cannot read {passages[0].text!r}")  # quotes the text, as careless code does
+
+
+class _Slow(_Quiet):
+    def go_off(self, passages: list[Passage]) -> None:
+        time.sleep(SLOW_SECONDS)
+
+
+class _Plugin:
+    def __init__(self, behavior: _Quiet) -> None:
+        self.behavior = behavior
+
+    @hookimpl
+    def alknet_firewall_behaviors(self) -> list[_Quiet]:
+        return [self.behavior]
+
+
+RAISING = _Plugin(_Raising("raising"))
+SLOW = _Plugin(_Slow("slow"))
+
+
+def install(folder: Path) -> None:
+    """Writes the metadata that make this module an installed plugin, once `folder` is on the path."""
+    metadata = folder / "contract_faults-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: contract-faults\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(_ENTRY_POINTS)
