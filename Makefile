@@ -8,11 +8,16 @@ CODEBOOK := packages/core/src/alknet_firewall/data/codebook.safetensors
 space := $(subst ,, )
 comma := ,
 export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 
 # A uv that knows --group, or one of our own.
 UV := $(shell uv pip install --help 2>/dev/null | grep -q -e --group && command -v uv || echo .uv/bin/uv)
 INSTALL := $(UV) pip install --quiet --python .venv
 BIN := .venv/bin
+# Tests run alknet-firewall, and uv, by their names.
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH:$(CURDIR)/.uv/bin" $(BIN)/python -m pytest
 
 # The text reaches the shell as an environment variable, as it is: neither make nor the shell expands what is in it.
 override TEXT_ORIGIN := $(origin TEXT)
@@ -38,7 +43,7 @@ else
 endif
 
 test: lint  ## linters, types, and all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 lint: .venv/installed-all  ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -48,7 +53,7 @@ bench: .venv/installed-all  ## runs every script in benchmarks/
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 docs: .venv/installed-all  ## checks links and runs code in the docs; the Python reference goes to site/
-	@$(BIN)/python -m pytest tests/core/test_docs.py
+	@$(PYTEST) tests/core/test_docs.py
 	@$(BIN)/pdoc --docformat google --output-directory site alknet_firewall
 	@echo "site/alknet_firewall.html"
 
@@ -67,14 +72,17 @@ clean:  ## removes what make has made here
 
 # --- the environment ------------------------------------------------------------------------------------------------
 
+CHECK_PYTHON := $(PYTHON) -c \
+	'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+
 .uv/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@$(CHECK_PYTHON)
 	@echo "installing uv into .uv"
 	@# Some systems ship Python without venv, some without pip: one of the two is enough.
 	@{ $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv; } || $(PYTHON) -m pip install --quiet --target .uv uv
 
 .venv/bin/python: | $(UV)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@$(CHECK_PYTHON)
 	@$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv
 
 # What screening needs and no more: the core, and the weights without what their package asks for.

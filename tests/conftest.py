@@ -132,13 +132,17 @@ def torch_detector(weights: GgufWeights, backends: dict[str, Backend]) -> Detect
 @pytest.fixture(scope="session")
 def onnx_detector(weights: GgufWeights, backends: dict[str, Backend]) -> Detector:
     """ONNX Runtime, fp32."""
-    return load_detector(weights, TAPS, backends, backend="onnxruntime", precision="fp32", max_length=MAX_LENGTH)
+    return load_detector(
+        weights, TAPS, backends, backend="onnxruntime", precision="fp32", max_length=MAX_LENGTH
+    )
 
 
 @pytest.fixture(scope="session")
 def int8_detector(weights: GgufWeights, backends: dict[str, Backend]) -> Detector:
     """ONNX Runtime, int8."""
-    return load_detector(weights, TAPS, backends, backend="onnxruntime", precision="int8", max_length=MAX_LENGTH)
+    return load_detector(
+        weights, TAPS, backends, backend="onnxruntime", precision="int8", max_length=MAX_LENGTH
+    )
 
 
 @dataclass(frozen=True)
@@ -160,13 +164,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, backends: dict[str, Backend])
     vocabulary = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
     for byte in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[byte] = len(vocabulary)
-    shapes = [hidden, (heads * size, hidden), (groups * size, hidden), (groups * size, hidden), (hidden, heads * size)]
+    shapes = [
+        hidden,
+        (heads * size, hidden),
+        (groups * size, hidden),
+        (groups * size, hidden),
+        (hidden, heads * size),
+    ]
     shapes += [hidden, (mlp, hidden), (mlp, hidden), (hidden, mlp)]
     tensors = {EMBEDDING: rng.normal(size=(len(vocabulary), hidden))}
     for layer in range(blocks):
         for name, shape in zip(block_tensors(layer), shapes):
             tensors[name] = rng.normal(1 if shape == hidden else 0, 0.2, shape)
-    save_file({name: tensor.astype(np.float32) for name, tensor in tensors.items()}, path / "model.safetensors")
+    save_file(
+        {name: tensor.astype(np.float32) for name, tensor in tensors.items()}, path / "model.safetensors"
+    )
     config = {
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": hidden, "num_attention_heads": heads,
         "num_key_value_heads": groups, "head_dim": size, "num_hidden_layers": blocks, "intermediate_size": mlp,
@@ -179,7 +191,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, backends: dict[str, Backend])
     tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
     tokenizer.save(str(path / "tokenizer.json"))
     opened = open_weights(str(path))
-    detector = load_detector(opened, (1, 2), backends, backend="onnxruntime", precision="fp32", max_length=128)
+    detector = load_detector(
+        opened, (1, 2), backends, backend="onnxruntime", precision="fp32", max_length=128
+    )
     return TinyModel(path, opened, detector)
 
 
@@ -198,7 +212,11 @@ def make_codebook(tiny: TinyModel) -> MakeCodebook:
         words = np.zeros(len(lexicon.rarity), np.float32)
         words[buckets] = 8
         coordinates = Coordinates(
-            np.array([1, 2], np.int32), (ATTENTION, "template_end"), queries, directions, np.zeros(2, np.float32)
+            np.array([1, 2], np.int32),
+            (ATTENTION, "template_end"),
+            queries,
+            directions,
+            np.zeros(2, np.float32),
         )
         knots = np.tile(np.linspace(-2.0, 2.0, 5), (3, 1))
         return CodebookBehavior(

@@ -7,24 +7,29 @@ from html import escape
 
 INK, SOFT, LINE, PAPER = "#1c2430", "#5b6675", "#c9d1da", "#ffffff"
 BENIGN, ATTACK, ACCENT = "#2a7f9e", "#c2452d", "#7a5cc0"
-_ATTRIBUTES = {"weight": "font-weight", "anchor": "text-anchor", "family": "font-family", "space": "xml:space"}
+_ATTRIBUTES = {
+    "weight": "font-weight",
+    "anchor": "text-anchor",
+    "family": "font-family",
+    "space": "xml:space",
+}
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 
 
 def text(x: float, y: float, content: str, size: float = 13, color: str = INK, **more: str) -> str:
     """One line of text; `weight`, `anchor`, `family` and `space` may be given."""
-    style = "".join(
-        f" {name}='{more[key]}'"
-        for key, name in _ATTRIBUTES.items()
-        if key in more
-    )
+    style = "".join(f" {name}='{more[key]}'" for key, name in _ATTRIBUTES.items() if key in more)
     return f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' fill='{color}'{style}>{escape(content)}</text>"
 
 
+def legend(x: float, y: float, *words: tuple[str, str]) -> str:
+    """One line of (text, color) pairs."""
+    spans = "".join(f"<tspan fill='{color}'>{escape(content)} </tspan>" for content, color in words)
+    return f"<text xml:space='preserve' x='{x:.1f}' y='{y:.1f}' font-size='12.5'>{spans}</text>"
+
+
 def box(x: float, y: float, width: float, height: float, fill: str = PAPER, edge: str = LINE) -> str:
-    return (
-        f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' rx='6' fill='{fill}' stroke='{edge}'/>"
-    )
+    return f"<rect x='{x:.1f}' y='{y:.1f}' width='{width:.1f}' height='{height:.1f}' rx='6' fill='{fill}' stroke='{edge}'/>"
 
 
 def curve(points: Iterable[tuple[float, float]], color: str, fill: bool = False) -> str:

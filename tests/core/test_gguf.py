@@ -50,7 +50,9 @@ def gguf(metadata: dict[str, Any], tensors: dict[str, Tensor], version: int = 3)
     data = b""
     for name, (shape, kind, raw) in tensors.items():
         dimensions = struct.pack(f"<{len(shape)}Q", *reversed(shape))
-        header += string(name) + struct.pack("<I", len(shape)) + dimensions + struct.pack("<IQ", kind, len(data))
+        header += (
+            string(name) + struct.pack("<I", len(shape)) + dimensions + struct.pack("<IQ", kind, len(data))
+        )
         data += raw + bytes(-len(raw) % 32)
     return header + bytes(-len(header) % 32) + data
 
@@ -108,7 +110,9 @@ def test_element_types(tmp_path: Path) -> None:
     values = rng.normal(size=(2, 32)).astype(np.float32)
     scale, low = np.float16(0.25), np.float16(-1.5)
     nibbles = rng.integers(0, 16, (2, 32))
-    packed = (nibbles[:, :16] | nibbles[:, 16:] << 4).astype(np.uint8)  # value i and value i + 16 share a byte
+    packed = (nibbles[:, :16] | nibbles[:, 16:] << 4).astype(
+        np.uint8
+    )  # value i and value i + 16 share a byte
     signed = rng.integers(-127, 128, (2, 32)).astype(np.int8)
     file = GgufFile(
         write(
@@ -120,7 +124,11 @@ def test_element_types(tmp_path: Path) -> None:
                     "f16": ((2, 32), F16, values.astype(np.float16).tobytes()),
                     "bf16": ((2, 32), BF16, (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()),
                     "q4_0": ((2, 32), Q4_0, b"".join(scale.tobytes() + row.tobytes() for row in packed)),
-                    "q4_1": ((2, 32), Q4_1, b"".join(scale.tobytes() + low.tobytes() + row.tobytes() for row in packed)),
+                    "q4_1": (
+                        (2, 32),
+                        Q4_1,
+                        b"".join(scale.tobytes() + low.tobytes() + row.tobytes() for row in packed),
+                    ),
                     "q8_0": ((2, 32), Q8_0, b"".join(scale.tobytes() + row.tobytes() for row in signed)),
                 },
             ),
@@ -137,7 +145,12 @@ def test_element_types(tmp_path: Path) -> None:
 
 def test_the_default_weights_against_the_gguf_package(weights: GgufWeights) -> None:
     reader = pytest.importorskip("gguf")
-    wanted = {"token_embd.weight", "blk.0.attn_norm.weight", "blk.3.ffn_down.weight", "blk.29.attn_output.weight"}
+    wanted = {
+        "token_embd.weight",
+        "blk.0.attn_norm.weight",
+        "blk.3.ffn_down.weight",
+        "blk.29.attn_output.weight",
+    }
     for tensor in reader.GGUFReader(weights.path).tensors:
         if tensor.name in wanted:
             expected = reader.dequantize(tensor.data, tensor.tensor_type)
@@ -228,7 +241,9 @@ def test_flipped_bytes(tmp_path: Path, flips: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 2**31])
-@pytest.mark.parametrize("key", ["block_count", "embedding_length", "attention.head_count", "attention.head_count_kv"])
+@pytest.mark.parametrize(
+    "key", ["block_count", "embedding_length", "attention.head_count", "attention.head_count_kv"]
+)
 def test_impossible_sizes(tmp_path: Path, key: str, size: int) -> None:
     content = tiny_llama()
     place = content.index(string(f"llama.{key}")) + len(string(f"llama.{key}")) + 4

@@ -18,7 +18,7 @@ from alknet_firewall.errors import WeightsError
 
 FloatArray = npt.NDArray[np.float32]
 TAPS = (1, 4, 8, 16)
-INT8_COSINE = 0.97  # of a token's state with the reference's, at the worst token of the texts; the mean is asserted above
+INT8_COSINE = 0.96  # of a token's state with the reference's, at the worst token of the texts; the mean is asserted above
 INT8_MEAN_COSINE = 0.995
 
 
@@ -26,55 +26,70 @@ INT8_MEAN_COSINE = 0.995
 def batch(tokenizer: Tokenizer, texts: tuple[str, ...]) -> list[TokenIds]:
     """Texts in the template, of many lengths."""
     prefix, suffix = tokenizer.template.prefix, tokenizer.template.suffix
-    return [np.array([*prefix, *tokenizer.encode(text).ids, *suffix], np.int32) for text in texts[:16]]
+    return [np.array([*prefix, *tokenizer.encode(text).ids, *suffix], np.int32) for text in texts[:24:3]]
 
 
-def own(detector: Detector, batch: list[TokenIds], tap: int) -> list[FloatArray]:
-    """The states of each text, without what is padded."""
-    states = detector.model.hidden_states(batch)[tap]
-    return [row[: len(ids)] for row, ids in zip(states, batch)]
+Own = list[dict[int, FloatArray]]  # of each text, by tap, without what is padded
+
+
+def own(detector: Detector, batch: list[TokenIds]) -> Own:
+    states = detector.model.hidden_states(batch)
+    return [{tap: states[tap][row, : len(ids)] for tap in TAPS} for row, ids in enumerate(batch)]
+
+
+@pytest.fixture(scope="module")
+def exact(torch_detector: Detector, batch: list[TokenIds]) -> Own:
+    return own(torch_detector, batch)
+
+
+@pytest.fixture(scope="module")
+def fp32(onnx_detector: Detector, batch: list[TokenIds]) -> Own:
+    return own(onnx_detector, batch)
+
+
+@pytest.fixture(scope="module")
+def int8(int8_detector: Detector, batch: list[TokenIds]) -> Own:
+    return own(int8_detector, batch)
 
 
 @pytest.mark.parametrize("tap", TAPS)
-def test_fp32_against_the_reference(
-    onnx_detector: Detector, torch_detector: Detector, batch: list[TokenIds], tap: int
-) -> None:
-    for ours, theirs in zip(own(onnx_detector, batch, tap), own(torch_detector, batch, tap)):
+def test_fp32_against_the_reference(fp32: Own, exact: Own, tap: int) -> None:
+    for ours, theirs in zip((text[tap] for text in fp32), (text[tap] for text in exact)):
         error = np.linalg.norm(ours - theirs, axis=-1) / np.linalg.norm(theirs, axis=-1)
         assert error.max() < 1e-4
 
 
 @pytest.mark.parametrize("tap", TAPS)
-def test_int8_against_fp32(onnx_detector: Detector, int8_detector: Detector, batch: list[TokenIds], tap: int) -> None:
+def test_int8_against_fp32(fp32: Own, int8: Own, tap: int) -> None:
     cosines = []
-    for ours, theirs in zip(own(int8_detector, batch, tap), own(onnx_detector, batch, tap)):
+    for ours, theirs in zip((text[tap] for text in int8), (text[tap] for text in fp32)):
         products = (ours * theirs).sum(-1)
         cosines.append(products / np.linalg.norm(ours, axis=-1) / np.linalg.norm(theirs, axis=-1))
     every = np.concatenate(cosines)
     assert every.min() > INT8_COSINE and every.mean() > INT8_MEAN_COSINE
 
 
-@pytest.mark.parametrize("name", ["onnx_detector", "int8_detector"])
+@pytest.mark.parametrize(("name", "together"), [("onnx_detector", "fp32"), ("int8_detector", "int8")])
 def test_a_text_is_the_same_alone_and_in_a_ragged_batch(
-    name: str, batch: list[TokenIds], request: pytest.FixtureRequest
+    name: str, together: str, batch: list[TokenIds], request: pytest.FixtureRequest
 ) -> None:
     detector: Detector = request.getfixturevalue(name)
-    for tap in TAPS:
-        for ids, together in zip(batch, own(detector, batch, tap)):
-            [alone] = own(detector, [ids], tap)
-            scale = np.linalg.norm(alone, axis=-1).max()
-            assert np.abs(together - alone).max() / scale < 1e-5
+    for ids, states in zip(batch, request.getfixturevalue(together)):
+        [alone] = own(detector, [ids])
+        for tap in TAPS:
+            scale = np.linalg.norm(alone[tap], axis=-1).max()
+            assert np.abs(states[tap] - alone[tap]).max() / scale < 1e-5
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_two_stages_equal_one_piece(weights: GgufWeights, batch: list[TokenIds], precision: str) -> None:
-    first = session(build_graph(weights, [4, 8], precision=precision, max_length=256))
-    second = session(build_graph(weights, [12], precision=precision, max_length=256, first_block=8))
-    whole = session(build_graph(weights, [4, 8, 12], precision=precision, max_length=256))
-    ids = pad(batch)
-    tap_4, tap_8 = first.run(["tap_4", "tap_8"], {"input_ids": ids})
-    [tap_12] = second.run(["tap_12"], {"tap_8": tap_8})
-    for staged, piece in zip((tap_4, tap_8, tap_12), whole.run(["tap_4", "tap_8", "tap_12"], {"input_ids": ids})):
+    first = session(build_graph(weights, [8], precision=precision, max_length=256))
+    second = session(build_graph(weights, [10], precision=precision, max_length=256, first_block=8))
+    whole = session(build_graph(weights, [8, 10], precision=precision, max_length=256))
+    ids = pad(batch[:3])
+    [tap_8] = first.run(["tap_8"], {"input_ids": ids})
+    [tap_10] = second.run(["tap_10"], {"tap_8": tap_8})
+    for staged, piece in zip((tap_8, tap_10), whole.run(["tap_8", "tap_10"], {"input_ids": ids})):
         np.testing.assert_allclose(staged, piece, rtol=1e-4, atol=1e-4 * np.abs(piece).max())
 
 

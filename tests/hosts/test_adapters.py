@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ import alknet_firewall
 
 PACKAGES = sorted((Path(__file__).parents[2] / "packages").glob("adapter-*"))
 MOST_LINES = 100
+HOSTS = {"nemo": "nemoguardrails", "openai-agents": "agents", "llamafirewall": "llamafirewall"}
+"""Entry points of the adapters, with the module of the host."""
 
 
 def _code_lines(path: Path) -> int:
@@ -28,7 +33,9 @@ def _code_lines(path: Path) -> int:
 def test_thin(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = {path.name: _code_lines(path) for path in sorted(package.rglob("src/**/*.py"))}
     with capsys.disabled():
-        print(f"\n{package.name}: {sum(lines.values())} lines ({', '.join(f'{k} {v}' for k, v in lines.items())})")
+        print(
+            f"\n{package.name}: {sum(lines.values())} lines ({', '.join(f'{k} {v}' for k, v in lines.items())})"
+        )
     assert 0 < sum(lines.values()) < MOST_LINES
 
 
@@ -39,6 +46,22 @@ def test_public_names_only(package: Path) -> None:
             if isinstance(node, ast.Import):
                 inner = [alias.name for alias in node.names if alias.name.startswith("alknet_firewall.")]
                 assert not inner, path
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "alknet_firewall":
+            elif (
+                isinstance(node, ast.ImportFrom)
+                and (node.module or "").partition(".")[0] == "alknet_firewall"
+            ):
                 assert node.module == "alknet_firewall", path
                 assert {alias.name for alias in node.names} <= set(alknet_firewall.__all__), path
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_discovery_imports_no_host(name: str) -> None:
+    if not any(entry.name == name for entry in entry_points(group="alknet_firewall")):
+        pytest.skip(f"the adapter {name} is not installed")
+    code = (
+        "import sys; from alknet_firewall.plugins import load_plugins\n"
+        f"found = load_plugins([{name!r}])\n"
+        f"print(sorted(found.hosts), found.broken, {HOSTS[name]!r} in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == f"[{name!r}] {{}} False"

@@ -37,4 +37,6 @@ def test_example(folder: str) -> None:
 
 
 def _sources(folder: Path) -> str:
-    return "".join(path.read_text() for path in folder.rglob("*") if path.suffix in {".py", ".md", ".yml", ".co"})
+    return "".join(
+        path.read_text() for path in folder.rglob("*") if path.suffix in {".py", ".md", ".yml", ".co"}
+    )

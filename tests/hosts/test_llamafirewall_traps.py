@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 
 import pytest
 
@@ -130,7 +128,10 @@ def test_exceptions_of_a_scanner_reach_the_caller(faulty_plugins: None) -> None:
     "call",
     [
         {"name": "send_mail", "args": {"to": ["x@y.example"], "body": ATTACKS["response"]}},
-        {"type": "function", "function": {"name": "send_mail", "arguments": '{"body": "' + ATTACKS["response"] + '"}'}},
+        {
+            "type": "function",
+            "function": {"name": "send_mail", "arguments": '{"body": "' + ATTACKS["response"] + '"}'},
+        },
     ],
     ids=["arguments as values", "arguments as JSON"],
 )
@@ -189,9 +190,3 @@ def test_the_probe_screens_through_the_host() -> None:
     firewall = shared_firewall(CONFIG)
     assert asyncio.run(host.probe(firewall, ATTACKS["user"]))
     assert not asyncio.run(host.probe(firewall, BENIGN["user"]))
-
-
-def test_discovery_imports_no_host() -> None:
-    code = "import sys, alknet_firewall_llamafirewall.plugin as p; p.alknet_firewall_hosts(); print('llamafirewall' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"

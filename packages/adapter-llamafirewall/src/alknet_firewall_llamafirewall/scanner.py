@@ -55,7 +55,9 @@ def scanner(
     if name in custom_scanner_registry:
         if _registered.get(name) is firewall:
             return name
-        raise ConfigError(f"LlamaFirewall has another scanner {name!r} already; give this one its own: name=...")
+        raise ConfigError(
+            f"LlamaFirewall has another scanner {name!r} already; give this one its own: name=..."
+        )
 
     class FirewallScanner(Scanner):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:  # LlamaFirewall makes one for every message, so it must cost nothing
@@ -66,7 +68,9 @@ def scanner(
             contents = [read_content(message.content), read_content(message.tool_calls)]
             texts = [content.text for content in contents]
             channel = _CHANNELS[message.role.value]
-            verdicts = await asyncio.to_thread(firewall.screen_many, texts if texts[1] else texts[:1], channel)
+            verdicts = await asyncio.to_thread(
+                firewall.screen_many, texts if texts[1] else texts[:1], channel
+            )
             worst = max(verdicts, key=lambda verdict: (verdict.action.severity, verdict.score))
             without_text = [kind for content in contents for kind in content.without_text]
             return ScanResult(

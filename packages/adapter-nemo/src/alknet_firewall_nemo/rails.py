@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemoguardrails import LLMRails
@@ -15,15 +15,13 @@ from nemoguardrails.actions.rail_outcome import RailOutcome, TransformTarget
 
 from alknet_firewall import Action, ConfigError, Firewall, Verdict, describe, read_content, shared_firewall
 
-SETTINGS = "alknet_firewall"
-"""The key under `custom_data`: the settings of the firewall, and `stream`."""
-
-_OUTPUT = "alknet firewall check output"
+SETTINGS = "alknet_firewall"  # the key under `custom_data`: the settings of a firewall, and `stream`
+Events = Sequence[dict[str, Any]]
 _log = logging.getLogger(__name__)
 
 
 def wire(app: LLMRails, firewall: Firewall | None = None) -> None:
-    """Registers the actions, and holds streamed output back.
+    """Registers the actions, and closes what the application's configuration leaves open.
 
     Args:
         app: The application, which is being built.
@@ -33,55 +31,66 @@ def wire(app: LLMRails, firewall: Firewall | None = None) -> None:
         ConfigError: A setting is unknown or has a bad value; the message names it.
         AlknetFirewallError: The engine cannot be loaded.
     """
-    settings = dict(app.config.custom_data.get(SETTINGS) or {})
-    stream = settings.pop("stream", "whole")
+    settings = app.config.custom_data.get(SETTINGS) or {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"custom_data {SETTINGS}: should be a mapping of settings")
+    own = {key: value for key, value in settings.items() if key != "stream"}
+    actions = Actions(shared_firewall(firewall or own))
+    app.register_action(actions.screen)
+    app.register_action(actions.filter_chunks)
+    _hold_back(app.config.rails, settings.get("stream", "whole"))
+
+
+def _hold_back(rails: Any, stream: object) -> None:
     if stream not in ("whole", "chunks"):
         raise ConfigError(f"custom_data {SETTINGS}.stream = {stream!r}: should be 'whole' or 'chunks'")
-    rails = Rails(shared_firewall(firewall or settings))
-    for each in (rails.screen, rails.screen_tool_calls, rails.filter_chunks):
-        app.register_action(each)
-    if _OUTPUT in app.config.rails.output.flows:
-        streaming = app.config.rails.output.streaming
-        streaming.stream_first = False  # NeMo's default shows a chunk before it is checked
-        if stream == "whole":
-            streaming.chunk_size = sys.maxsize  # a phrase that is split over chunks would have gone out in part
+    if "alknet firewall check output" in rails.output.flows:
+        rails.output.streaming.stream_first = False  # the default shows a chunk before it is screened
+        if stream == "whole":  # else a phrase that is split over two chunks goes out in part
+            rails.output.streaming.chunk_size = sys.maxsize
+    if rails.retrieval.flows:
+        # Seen in 0.24.1: beside retrieval rails, a parallel rail refuses and the model is called all the same.
+        rails.input.parallel = rails.output.parallel = False
 
 
-class Rails:
-    """The actions, on one engine."""
+class Actions:
+    """What the flows execute, on one engine."""
 
     def __init__(self, firewall: Firewall) -> None:
         """Takes a loaded firewall."""
         self._firewall = firewall
 
     @action(is_system_action=True, name="alknet_firewall_screen")
-    async def screen(self, channel: str, content: object = None, **_: object) -> RailOutcome:
-        """Screens one message, result or list of tool calls; review blocks, as nobody could be asked."""
-        (verdict,) = await self._verdicts([content], channel)
-        return RailOutcome.block(reason=describe(verdict)) if verdict.flagged else RailOutcome.allow()
-
-    @action(is_system_action=True, name="alknet_firewall_screen_tool_calls")
-    async def screen_tool_calls(self, tool_calls: object, **_: object) -> ActionResult:
-        """Screens the model's calls of tools; flagged ones are emptied, or NeMo hands them out all the same."""
-        outcome = await self.screen("response", tool_calls)
-        return ActionResult(outcome, context_updates={"tool_calls": []} if outcome.is_blocked else {})
+    async def screen(
+        self, channel: str, content: object = None, messages: Events = (), events: Events = (), **_: Any
+    ) -> RailOutcome:
+        """Screens content, or each of several messages; what asks for review is blocked, as nobody is asked."""
+        thoughts = [event for event in events if channel == "response" and _is_thought(event)]
+        contents = [message["content"] for message in messages] or [content]
+        contents += [thought["content"] for thought in thoughts[-1:]]
+        verdict = max(await self._verdicts(contents, channel), key=lambda verdict: verdict.action.severity)
+        if not verdict.flagged:
+            return RailOutcome.allow()
+        for thought in thoughts:
+            thought["content"] = ""  # a model's thoughts are handed out with the refusal
+        return RailOutcome.block(reason=describe(verdict))
 
     @action(is_system_action=True, name="alknet_firewall_filter_chunks")
-    async def filter_chunks(self, context: dict[str, Any], **_: object) -> ActionResult:
+    async def filter_chunks(self, context: Mapping[str, Any], **_: Any) -> ActionResult:
         """Screens `$relevant_chunks` chunk by chunk and takes out those that are flagged."""
         text, chunks = context.get("relevant_chunks") or "", context.get("relevant_chunks_sep") or []
-        if "\n".join(map(str, chunks)).strip() != text.strip():  # chunks of other text, or none: it is one
+        if "\n".join(map(str, chunks)).strip() != text.strip():  # chunks of another text, or none
             chunks = [text]
         verdicts = await self._verdicts(chunks, "document")
         kept = [chunk for chunk, verdict in zip(chunks, verdicts) if not verdict.flagged]
         if len(kept) == len(chunks):
             return ActionResult(RailOutcome.allow())
-        update = "\n".join(kept)
-        outcome = RailOutcome.transform([(TransformTarget.RELEVANT_CHUNKS, update)])
-        return ActionResult(outcome, context_updates={"relevant_chunks": update, "relevant_chunks_sep": kept})
+        text = "\n".join(kept)
+        outcome = RailOutcome.transform([(TransformTarget.RELEVANT_CHUNKS, text)])
+        return ActionResult(outcome, context_updates={"relevant_chunks": text, "relevant_chunks_sep": kept})
 
     async def _verdicts(self, contents: Sequence[object], channel: str) -> list[Verdict]:
-        """Verdicts in order; an exception never gets to NeMo, which would log the text with it."""
+        """Verdicts in order. An exception goes no further: NeMo would log the text with it."""
         try:
             texts = [read_content(content).text for content in contents]
             verdicts = await asyncio.to_thread(self._firewall.screen_many, texts, channel)
@@ -93,3 +102,7 @@ class Rails:
             if verdict.flagged:
                 _log.info("%s", describe(verdict))
         return verdicts
+
+
+def _is_thought(event: Any) -> bool:
+    return isinstance(event, dict) and event.get("type") == "BotThinking"

@@ -1,22 +1,20 @@
-"""The four guardrails: what a user, a tool and the model itself write, each screened in the SDK's own slot."""
+"""The guardrails: what users, tools and the model write, each screened in the SDK's own slot for it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import agents
-from agents import GuardrailFunctionOutput, ToolGuardrailFunctionOutput
+from agents import ToolGuardrailFunctionOutput as _Outcome
 
 from alknet_firewall import NOTICE, Firewall, FirewallConfig, describe, read_content, shared_firewall
 
 Settings = Firewall | FirewallConfig | Mapping[str, Any] | None
-_NAME = "alknet_firewall"
-_OPAQUE = ("encrypted_content", "result")  # of reasoning and of generated images: long, and never words
-_BY_MODEL = ("function_call", "custom_tool_call", "reasoning")
+_Agent = TypeVar("_Agent", bound=agents.Agent[Any])
 
 
 class Guardrails(NamedTuple):
@@ -42,63 +40,105 @@ def firewall_guardrails(config: Settings = None, *, parallel: bool = False) -> G
         ConfigError: A key is unknown or a value is not allowed.
         AlknetFirewallError: The engine cannot be loaded.
     """
-    return _guardrails(shared_firewall(config), parallel)
-
-
-@lru_cache(maxsize=16)  # the same firewall gives the same guardrails, so that no agent gets them twice
-def _guardrails(firewall: Firewall, parallel: bool) -> Guardrails:
-    screen = _Screen(firewall)
+    screen = _Screen(shared_firewall(config))
     return Guardrails(
-        agents.InputGuardrail(screen.input, _NAME, run_in_parallel=parallel),
-        agents.OutputGuardrail(screen.output, _NAME),
-        agents.ToolInputGuardrail(screen.tool_input, _NAME),
-        agents.ToolOutputGuardrail(screen.tool_output, _NAME),
+        agents.InputGuardrail(screen.input, "alknet_firewall", run_in_parallel=parallel),
+        agents.OutputGuardrail(screen.output, "alknet_firewall"),
+        agents.ToolInputGuardrail(screen.tool_input, "alknet_firewall"),
+        agents.ToolOutputGuardrail(screen.tool_output, "alknet_firewall"),
     )
 
 
-@dataclass(frozen=True)
-class _Screen:
+def protect(agent: _Agent, config: Settings = None, *, parallel: bool = False) -> _Agent:
+    """Guards an agent and everything it can reach, in place, and returns it; a second time changes nothing.
+
+    In place, because a copy would leave the agents that handoffs, tools and saved runs hold unguarded. What
+    the SDK has no guardrail for is named in a warning.
+
+    Args:
+        agent: The agent. Tools and handoffs that it is given later need another call.
+        config: As for `firewall_guardrails`, which also says what is raised.
+        parallel: As for `firewall_guardrails`.
+    """
+    guardrails = firewall_guardrails(config, parallel=parallel)._asdict()
+    slots = {f"{name}_guardrails": guardrail for name, guardrail in guardrails.items()}
+    for holder in _reachable(agent, {}).values():
+        own = [slot for slot in slots if hasattr(holder, slot)]
+        for slot in own:
+            others = [each for each in getattr(holder, slot) or () if each != slots[slot]]
+            setattr(holder, slot, [slots[slot], *others])  # a new list: agents made by `clone` share theirs
+        if not own and not _behind(holder):
+            what = f"{type(holder).__name__} {getattr(holder, 'name', '')}".strip()
+            logging.getLogger(__name__).warning("%s is not screened: the SDK has no guardrail for it", what)
+    return agent
+
+
+async def held_back(result: agents.RunResultStreaming) -> AsyncIterator[agents.StreamEvent]:
+    """The events of a streamed run, none before all guardrails have passed: the SDK itself streams first.
+
+    Raises:
+        AgentsException: As `result.stream_events`, and then nothing was streamed.
+    """
+    for event in [event async for event in result.stream_events()]:
+        yield event
+
+
+def _reachable(holder: object, found: dict[int, object]) -> dict[int, object]:
+    """An agent and all that lies behind it, by id, each once."""
+    if id(holder) not in found:
+        found[id(holder)] = holder
+        for each in _behind(holder):
+            _reachable(each, found)
+    return found
+
+
+def _behind(holder: object) -> list[object]:
+    """Tools, servers and handoffs of an agent; the agent of a handoff, or of a tool that is one."""
+    if isinstance(holder, agents.Agent):
+        return [*holder.tools, *holder.mcp_servers, *holder.handoffs]
+    # Private, but the only way: a resumed run reaches these agents without the handoff or tool being invoked.
+    reference = getattr(holder, "_agent_ref", None)
+    agent = reference() if reference else getattr(holder, "_agent_instance", None)
+    return [agent] if agent else []
+
+
+@lru_cache  # one for a firewall, so that its guardrails are equal and no agent gets them twice
+class _Screen(NamedTuple):
     firewall: Firewall
 
-    async def input(self, context: object, agent: object, given: Any) -> GuardrailFunctionOutput:
-        items = agents.ItemHelpers.input_to_new_input_list(given)
-        info = await self._strictest([(_channel(item), _readable(item)) for item in items] or [("user", "")])
-        return GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
+    async def input(self, context: object, agent: object, given: Any) -> agents.GuardrailFunctionOutput:
+        items = agents.ItemHelpers.input_to_new_input_list(given) or [{"role": "user", "content": ""}]
+        info = await self._strictest([_by_channel(item) for item in items])
+        return agents.GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
 
-    async def output(self, context: object, agent: object, output: object) -> GuardrailFunctionOutput:
-        info = await self._strictest([("response", output)])
-        return GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
+    async def output(self, context: object, agent: object, given: object) -> agents.GuardrailFunctionOutput:
+        info = await self._strictest([("response", given)])
+        return agents.GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
 
-    async def tool_input(self, data: agents.ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
+    async def tool_input(self, data: agents.ToolInputGuardrailData) -> _Outcome:
         call = {"type": "function_call", "arguments": data.context.tool_arguments}
         info = await self._strictest([("response", call)])
-        if info["flagged"]:  # not rejected with a message: the arguments would stay in what the model reads
-            return ToolGuardrailFunctionOutput.raise_exception(info)
-        return ToolGuardrailFunctionOutput.allow(info)
+        # Not rejected with a message: the arguments would stay in what the model reads next.
+        return _Outcome.raise_exception(info) if info["flagged"] else _Outcome.allow(info)
 
-    async def tool_output(self, data: agents.ToolOutputGuardrailData) -> ToolGuardrailFunctionOutput:
+    async def tool_output(self, data: agents.ToolOutputGuardrailData) -> _Outcome:
         call, output = data.context.tool_call, data.output
-        if call is not None:  # what the model would read of it
-            output = agents.ItemHelpers.tool_call_output_item(call, output)["output"]
-        info = await self._strictest([("tool", output)])
-        if info["flagged"]:
-            return ToolGuardrailFunctionOutput.reject_content(NOTICE, info)
-        return ToolGuardrailFunctionOutput.allow(info)
+        # Screened as the model would read it.
+        read = agents.ItemHelpers.tool_call_output_item(call, output)["output"] if call else output
+        info = await self._strictest([("tool", read)])
+        return _Outcome.reject_content(NOTICE, info) if info["flagged"] else _Outcome.allow(info)
 
     async def _strictest(self, contents: list[tuple[str, object]]) -> dict[str, Any]:
         """Screens each content in its channel: the `output_info` of a guardrail."""
         read = [(channel, read_content(content)) for channel, content in contents]
         screenings = (self.firewall.screen_async(found.text, channel) for channel, found in read)
-        worst = max(await asyncio.gather(*screenings), key=lambda each: (each.action.severity, each.score))
-        reason = describe(worst, [kind for _, found in read for kind in found.without_text])
-        return {"action": worst.action.value, "flagged": worst.flagged, "score": worst.score, "reason": reason}
+        top = max(await asyncio.gather(*screenings), key=lambda each: (each.action.severity, each.score))
+        reason = describe(top, [kind for _, found in read for kind in found.without_text])
+        return {"action": top.action.value, "flagged": top.flagged, "score": top.score, "reason": reason}
 
 
-def _channel(item: Mapping[str, Any]) -> str:
-    if "role" in item:
-        return "response" if item["role"] == "assistant" else "user"
-    return "response" if item.get("type") in _BY_MODEL else "tool"
-
-
-def _readable(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key not in _OPAQUE}
+def _by_channel(item: Mapping[str, Any]) -> tuple[str, object]:
+    own = item.get("role", item.get("type")) in "assistant function_call custom_tool_call reasoning".split()
+    channel = "response" if own else "user" if "role" in item else "tool"
+    # Without what is long and never words: sealed reasoning, generated images.
+    return channel, {key: value for key, value in item.items() if key not in ("encrypted_content", "result")}

@@ -1,4 +1,4 @@
-"""What `alknet-firewall doctor` learns of this adapter; finding it imports no host."""
+"""How `alknet-firewall doctor` finds and tries this adapter."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ from alknet_firewall import Firewall, Host, hookimpl
 
 @hookimpl
 def alknet_firewall_hosts() -> list[Host]:
-    """This adapter's host."""
-    wiring = "alknet_firewall_openai_agents.protect(agent) guards the agent, its tools and its handoffs"
-    return [Host("openai-agents", "openai-agents", wiring, _probe)]
+    """The OpenAI Agents SDK."""
+    return [Host("openai-agents", "openai-agents", "alknet_firewall_openai_agents.protect(agent)", _probe)]
 
 
 async def _probe(firewall: Firewall, text: str) -> bool:
-    from agents import Agent, InputGuardrailTripwireTriggered, RunConfig, Runner
-    from agents.testing import ScriptedModel, assistant_message
+    from agents import Agent, RunContextWrapper
 
     from alknet_firewall_openai_agents import firewall_guardrails
 
-    guard, model = firewall_guardrails(firewall).input, ScriptedModel([[assistant_message("")]])
-    agent = Agent(name="probe", model=model, input_guardrails=[guard])
-    try:
-        await Runner.run(agent, text, run_config=RunConfig(tracing_disabled=True))
-    except InputGuardrailTripwireTriggered:
-        return True
-    return False
+    result = await firewall_guardrails(firewall).input.run(Agent(name="probe"), text, RunContextWrapper(None))
+    return result.output.tripwire_triggered

@@ -1,7 +1,7 @@
 """alknet-firewall screens untrusted text before a language model reads it.
 
-    from alknet_firewall import Firewall
-    verdict = Firewall().screen("Ignore all previous instructions", channel="document")
+from alknet_firewall import Firewall
+verdict = Firewall().screen("Ignore all previous instructions", channel="document")
 """
 
 from __future__ import annotations

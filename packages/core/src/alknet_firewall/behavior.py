@@ -19,8 +19,8 @@ class Passage:
         text: The characters of the window, normalised.
         ids: Its token ids, without the template, int32 (n_tokens,).
         offsets: Half-open character ranges of its tokens in `text`, int32 (n_tokens, 2).
-        states: By tap, the hidden states of its tokens and of the template's end behind them, float32
-            (n_tokens + suffix, hidden size).
+        states: By tap, the hidden states of its tokens and of the template's end behind them, RMS-normalised as the
+            next block would read them, float32 (n_tokens + suffix, hidden size).
         suffix: How many of the rows in `states` belong to the template's end.
     """
 
@@ -47,16 +47,15 @@ class Evidence:
 
 
 class Behavior(Protocol):
-    """Recognises one behavior; plugins return these from the hook `alknet_firewall_behaviors`.
+    """Recognises one behavior; plugins return these from the hook `alknet_firewall_behaviors`."""
 
-    Attributes:
-        name: What alarms and settings call it.
-        default_action: What an alarm of it does unless the configuration says otherwise: `block`, `review`,
-            `inform` or `off`.
-    """
+    @property
+    def name(self) -> str:
+        """What alarms and settings call it."""
 
-    name: str
-    default_action: str
+    @property
+    def default_action(self) -> str:
+        """What an alarm of it does unless the configuration says otherwise: `block`, `review`, `inform` or `off`."""
 
     def assess(self, passages: list[Passage], channel: str) -> list[Evidence]:
         """Assesses windows of one text, in order: one `Evidence` for each."""

@@ -28,6 +28,7 @@ from alknet_firewall.codebook.compose import (
     decide_alone,
     decide_together,
 )
+from alknet_firewall.codebook.readout import normalised
 from alknet_firewall.codebook.spans import sentence_range, strongest_range
 from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.detector import Detector, load_detector
@@ -163,8 +164,13 @@ class Engine:
             tally.tokens += new_tokens
             yield piece
 
-    def _assess(self, waiting: list[tuple[int, Piece]], channels: Sequence[str], tallies: list[_Tally]) -> None:
-        template, by_length = self.detector.tokenizer.template, sorted(waiting, key=lambda item: len(item[1].ids))
+    def _assess(
+        self, waiting: list[tuple[int, Piece]], channels: Sequence[str], tallies: list[_Tally]
+    ) -> None:
+        template, by_length = (
+            self.detector.tokenizer.template,
+            sorted(waiting, key=lambda item: len(item[1].ids)),
+        )
         n_prefix, n_suffix = len(template.prefix), len(template.suffix)
         prefix, suffix = np.array(template.prefix, np.int32), np.array(template.suffix, np.int32)
         while by_length:
@@ -174,12 +180,14 @@ class Engine:
             ids = [np.concatenate([prefix, piece.ids, suffix]) for _, piece in batch]
             states = self.detector.model.hidden_states(ids)
             _check_states(states, self.detector.taps, len(batch), longest)
+            states = {tap: normalised(states[tap]) for tap in self.detector.taps}
             for row, (index, piece) in enumerate(batch):
                 end = n_prefix + len(piece.ids) + n_suffix
                 own = {tap: array[row, n_prefix:end] for tap, array in states.items()}
                 passage = Passage(piece.text, piece.ids, piece.offsets, own, n_suffix)
                 evidence = {
-                    name: behavior.assess([passage], channels[index])[0] for name, behavior in self.behaviors.items()
+                    name: behavior.assess([passage], channels[index])[0]
+                    for name, behavior in self.behaviors.items()
                 }
                 tallies[index].add(piece, evidence, self.codebook.group)
 
@@ -315,7 +323,9 @@ def _check_states(states: States, taps: Sequence[int], batch: int, longest: int)
     for tap in taps:
         array = states[tap]
         if array.ndim != 3 or array.shape[0] != batch or array.shape[1] < longest:
-            raise DetectorError(f"the backend gave states of shape {array.shape} for {batch} texts of {longest} tokens")
+            raise DetectorError(
+                f"the backend gave states of shape {array.shape} for {batch} texts of {longest} tokens"
+            )
 
 
 def _span(piece: Piece, evidence: Evidence) -> Span | None:

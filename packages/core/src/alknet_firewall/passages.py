@@ -95,5 +95,7 @@ def _tokenize(text: str, start: int, tokenizer: Tokenizer) -> _Tokens:
     if normalised.offsets is None:
         origin = offsets.astype(np.int64)
     else:
-        origin = np.array([normalised.original_span(int(a), int(b)) for a, b in offsets], np.int64).reshape(-1, 2)
+        origin = np.array([normalised.original_span(int(a), int(b)) for a, b in offsets], np.int64).reshape(
+            -1, 2
+        )
     return _Tokens(normalised.text, encoding.ids, offsets, origin + start)

@@ -122,7 +122,7 @@ def _unsure(channel: str, count: int, rate: float) -> str:
 
     around = wilson(round(rate * count), count)
     return (
-        f"channel {channel}: only {count} benign texts (of {_FEW} that are wise). A threshold meant for "
+        f"channel {channel}: only {count} benign texts; {_FEW} or more are wise. A threshold meant for "
         f"{rate:.1%} false alarms may in truth give up to {around.high:.1%}."
     )
 

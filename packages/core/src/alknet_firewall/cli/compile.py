@@ -77,7 +77,8 @@ def compile_command(
 
     console = Console(stderr=True)
     settings = CompileSettings(**_given(
-        taps=tuple(sorted(set(tap))) if tap else None, basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
+        taps=tuple(sorted(set(tap))) if tap else None,
+        basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
         readouts=tuple(readout) if readout else None, directions=directions, words=words,
         rows_per_source=rows_per_source, folds=folds, seed=seed, composed=None if composed else {},
     ))  # fmt: skip

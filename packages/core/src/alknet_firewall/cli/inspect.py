@@ -21,8 +21,8 @@ def inspect_command(
     if as_json:
         typer.echo(json.dumps(told))
         return
-    from alknet_firewall.cli.render import console
     from alknet_firewall.cli.described_tables import tables
+    from alknet_firewall.cli.render import console
 
     out = console()
     for part in tables(BUNDLED if codebook is None else str(codebook), told):

@@ -76,14 +76,14 @@ def _read(text: str | None, file: Path | None) -> str:
 
 
 def _nearest_alarms(engine: Engine, text: str, verdict: Verdict) -> tuple[Alarm, ...]:
-    """The alarms; for a text without any, those that a threshold at 100 % of benign text would raise."""
+    """The alarms; for a text without any, the strongest that a threshold at 100 % would raise."""
     if verdict.alarms or verdict.error is not None:
         return verdict.alarms
     from dataclasses import replace
 
     everything = {"review_false_alarm_rate": 1.0, "block_false_alarm_rate": 1.0, "behaviors": {}}
     open_to_all = replace(engine, config=engine.config.model_copy(update=everything))
-    return open_to_all.judge([text], [verdict.channel])[0].alarms
+    return open_to_all.judge([text], [verdict.channel])[0].alarms[:1]
 
 
 def _show(text: str, verdict: Verdict, explained: tuple[Alarm, ...] | None) -> None:

@@ -33,7 +33,8 @@ def fetch_command(
     from alknet_firewall.detector.fetch import fetch_default_weights
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with Progress(*columns, console=errors(), transient=True) as progress:
+    console = errors()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None)
         path = fetch_default_weights(where, lambda stage: progress.update(task, description=stage))
     typer.echo(path)

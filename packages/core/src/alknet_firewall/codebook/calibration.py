@@ -81,6 +81,8 @@ class RateTable:
             one = float(np.interp(log_odds, self.log_odds, self.log_rates))
         if windows <= 1 or one == 0:
             return one
+        if one < -36:  # the rate may be too small for a float; its multiple is exact enough
+            return one + float(np.log(windows))
         # log(1 - (1 - rate)^windows), exact also where the rate is far below the precision of 1 - rate.
         return float(np.log(-np.expm1(windows * np.log1p(-min(np.exp(one), 1 - 1e-12)))))
 

@@ -25,6 +25,7 @@ from alknet_firewall.verdict import CHANNELS
 
 FORMAT = 1
 MAX_BYTES = 64 << 20
+_MAX_KNOTS = 64  # splines are solved for in memory that grows with its square
 _METADATA_KEY = "alknet_firewall"
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -123,13 +124,25 @@ def parse_codebook(content: bytes, where: str, readouts: Mapping[str, Readout] =
             )
         tensors = load(content)
         for name, tensor in tensors.items():
-            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
+                sound = tensor.dtype.kind in "iu" or np.isfinite(tensor.astype(np.float32)).all()
+            if not sound:
                 raise CodebookError(f"{where}: tensor {name!r} holds NaN or infinity; the file is damaged")
         return _unpack(metadata, tensors, readouts)
     except CodebookError:
         raise
-    except (SafetensorError, KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise CodebookError(f"{where}: damaged or not a codebook ({type(error).__name__}: {error})") from error
+    except (
+        SafetensorError,
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise CodebookError(
+            f"{where}: damaged or not a codebook ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _metadata(content: bytes) -> dict[str, Any]:
@@ -155,11 +168,14 @@ def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str
     }
     taps = tuple(int(tap) for tap in metadata["taps"])
     _expect(len(behaviors) > 0, "it has no behavior")
-    _expect(all(set(b.coordinates.taps.tolist()) <= set(taps) for b in behaviors.values()), "a tap is not listed")
+    _expect(
+        all(set(b.coordinates.taps.tolist()) <= set(taps) for b in behaviors.values()), "a tap is not listed"
+    )
     size, overlap = (int(value) for value in metadata["window"])
     _expect(0 <= overlap < size <= 4096, f"window {size} with overlap {overlap}")
     group = tuple(metadata["group"])
     _expect(set(group) <= set(behaviors), "a behavior of the group is missing")
+    _expect(not group or set(metadata["combined"]) == set(CHANNELS), "the group lacks a channel")
     return Codebook(
         fingerprint=str(metadata["fingerprint"]),
         detector=str(metadata["detector"]),
@@ -204,28 +220,46 @@ def _unpack_behavior(
 ) -> CodebookBehavior:
     names = tuple(str(readout) for readout in described["readouts"])
     for missing in sorted(set(names) - set(readouts) - {ATTENTION}):
-        raise CodebookError(f"behavior {name!r} needs the readout {missing!r}: install the plugin that brings it")
+        raise CodebookError(
+            f"behavior {name!r} needs the readout {missing!r}: install the plugin that brings it"
+        )
     taps, queries = tensors[f"{name}.taps"], tensors[f"{name}.queries"]
     directions, offsets = tensors[f"{name}.directions"], tensors[f"{name}.offsets"]
     k = len(names)
-    _expect(directions.ndim == 2 and queries.shape == directions.shape, f"directions of {name!r} are misshapen")
-    _expect(taps.shape == offsets.shape == (k,) == directions.shape[:1], f"coordinates of {name!r} are misshapen")
+    _expect(
+        directions.ndim == 2 and queries.shape == directions.shape, f"directions of {name!r} are misshapen"
+    )
+    _expect(
+        taps.shape == offsets.shape == (k,) == directions.shape[:1], f"coordinates of {name!r} are misshapen"
+    )
     words = tensors.get(f"{name}.words")
     if words is not None:
-        _expect(lexicon is not None and words.shape == lexicon.rarity.shape, f"words of {name!r} are misshapen")
-    knots, benign, attack = (tensors[f"{name}.{part}"].astype(np.float64) for part in ("knots", "benign", "attack"))
+        _expect(
+            lexicon is not None and words.shape == lexicon.rarity.shape, f"words of {name!r} are misshapen"
+        )
+    knots, benign, attack = (
+        tensors[f"{name}.{part}"].astype(np.float64) for part in ("knots", "benign", "attack")
+    )
     weights = tensors[f"{name}.weights"].astype(np.float32)
     n_coordinates = k + (words is not None)
-    _expect(knots.ndim == 2 and knots.shape[1] >= 2, f"knots of {name!r} are misshapen")
+    _expect(knots.ndim == 2 and 2 <= knots.shape[1] <= _MAX_KNOTS, f"knots of {name!r} are misshapen")
     _expect(knots.shape == benign.shape == attack.shape, f"densities of {name!r} are misshapen")
-    _expect(len(knots) == n_coordinates and weights.shape == (n_coordinates,), f"weights of {name!r} are misshapen")
+    _expect(
+        len(knots) == n_coordinates and weights.shape == (n_coordinates,),
+        f"weights of {name!r} are misshapen",
+    )
     _expect(bool((np.diff(knots, axis=1) > 0).all()), f"knots of {name!r} do not ascend")
     _expect(bool(np.isfinite(described["bias"])), f"bias of {name!r} is not finite")
-    _expect(described["default_action"] in ("block", "review", "inform", "off"), f"action of {name!r} is unknown")
+    _expect(set(described["channels"]) == set(CHANNELS), f"{name!r} lacks a channel")
+    _expect(
+        described["default_action"] in ("block", "review", "inform", "off"), f"action of {name!r} is unknown"
+    )
     return CodebookBehavior(
         name=name,
         default_action=described["default_action"],
-        coordinates=Coordinates(taps, names, queries.astype(np.float32), directions.astype(np.float32), offsets),
+        coordinates=Coordinates(
+            taps, names, queries.astype(np.float32), directions.astype(np.float32), offsets
+        ),
         benign=Splines.through(knots, benign),
         attack=Splines.through(knots, attack),
         weights=weights,
@@ -247,7 +281,10 @@ def _unpack_table(prefix: str, tensors: Tensors) -> RateTable:
     _expect(prefix.rsplit(".", 1)[-1] in CHANNELS, f"{prefix!r} names no channel")
     log_odds, log_rates = tensors[f"{prefix}.log_odds"], tensors[f"{prefix}.log_rates"]
     decay, count = tensors[f"{prefix}.tail"]
-    _expect(log_odds.ndim == 1 and log_odds.shape == log_rates.shape and len(log_odds) > 0, f"{prefix} is misshapen")
+    _expect(
+        log_odds.ndim == 1 and log_odds.shape == log_rates.shape and len(log_odds) > 0,
+        f"{prefix} is misshapen",
+    )
     ordered = (np.diff(log_odds) > 0).all() and (np.diff(log_rates) <= 0).all() and log_rates[0] <= 1e-9
     _expect(bool(ordered) and decay > 0 and count >= 1, f"{prefix} is not a table of false-alarm rates")
     return RateTable(log_odds, log_rates, float(decay), float(count))

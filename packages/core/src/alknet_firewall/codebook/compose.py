@@ -33,7 +33,9 @@ class Thresholds:
 
     def action(self, rate: float, limit: Action = Action.BLOCK) -> Action:
         """What a text of this false-alarm rate gets, at most `limit`."""
-        wanted = Action.BLOCK if rate <= self.block else Action.REVIEW if rate <= self.review else Action.ALLOW
+        wanted = (
+            Action.BLOCK if rate <= self.block else Action.REVIEW if rate <= self.review else Action.ALLOW
+        )
         return min(wanted, limit, key=lambda action: action.severity)
 
 

@@ -22,7 +22,9 @@ _START = 0x9E3779B97F4A7C15
 def folded_ids(vocabulary: Sequence[str]) -> npt.NDArray[np.uint64]:
     """Maps token ids to ids of their folded form, (vocabulary,): ` Ignore`, `ignore` and `IGNORE` are one."""
     known: dict[str, int] = {}
-    folded = (token.lstrip("\u0120\u2581 ").lower() for token in vocabulary)  # byte-level and sentencepiece spaces
+    folded = (
+        token.lstrip("\u0120\u2581 ").lower() for token in vocabulary
+    )  # byte-level and sentencepiece spaces
     return np.array([known.setdefault(token, len(known)) for token in folded], np.uint64)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from alknet_firewall.behavior import Evidence, Passage
 from alknet_firewall.codebook.calibration import RateTable
 from alknet_firewall.codebook.lexical import FloatArray, lexical_scores, ngram_buckets
-from alknet_firewall.codebook.readout import ATTENTION, Readout, attention_shares, normalised
+from alknet_firewall.codebook.readout import ATTENTION, Readout, attention_shares
 from alknet_firewall.codebook.splines import Splines
 
 LEXICAL = "lexical"
@@ -139,8 +139,7 @@ class CodebookBehavior:
 
     def values(self, passage: Passage) -> tuple[FloatArray, FloatArray]:
         """The coordinates of a window, words last, and what each token gave to each: (k,), (n_tokens, k)."""
-        states = {tap: normalised(array) for tap, array in passage.states.items()}
-        values, parts = self.coordinates.read(states, passage.suffix, self.readouts)
+        values, parts = self.coordinates.read(passage.states, passage.suffix, self.readouts)
         n_tokens = len(passage.ids)
         parts = parts[:n_tokens]
         if self.lexicon is None or self.word_weights is None:

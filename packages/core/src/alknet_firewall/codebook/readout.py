@@ -22,13 +22,11 @@ ATTENTION = "attention"
 
 
 class Readout(Protocol):
-    """Chooses tokens; plugins return these from the hook `alknet_firewall_readouts`.
+    """Chooses tokens; plugins return these from the hook `alknet_firewall_readouts`."""
 
-    Attributes:
-        name: What a codebook calls it.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """What a codebook calls it."""
 
     def shares(self, states: FloatArray, suffix: int) -> FloatArray:
         """Shares of the tokens of a window.

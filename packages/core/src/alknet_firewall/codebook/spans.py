@@ -33,4 +33,6 @@ def sentence_range(text: str, start: int, end: int) -> tuple[int, int]:
     first = max((after for _, after in borders if after <= start), default=0)
     last = min((before for before, _ in borders if before >= end), default=len(text))
     inside = text[first:last]
+    if not inside.strip():  # nothing but white space: there is no sentence to widen to
+        return start, end
     return first + len(inside) - len(inside.lstrip()), max(first + len(inside.rstrip()), start + 1)

@@ -30,7 +30,11 @@ def svd_directions(whitened: FloatArray, weights: FloatArray, k: int) -> FloatAr
 
 
 def contrastive_directions(
-    whitened: FloatArray, attack: npt.NDArray[np.bool_], sources: Sequence[str], channels: Sequence[str], k: int
+    whitened: FloatArray,
+    attack: npt.NDArray[np.bool_],
+    sources: Sequence[str],
+    channels: Sequence[str],
+    k: int,
 ) -> FloatArray:
     """The `k` leading right singular vectors of differences: each attack source's mean minus its channel's benign mean.
 

@@ -109,18 +109,24 @@ def compile_codebook(
     corpus = cut_rows([*chosen, *composed], detector.tokenizer, settings)
     behaviors = [name for name in ATTACK if corpus.label(name).sum() >= _FEWEST]
     if not behaviors or corpus.label(*BENIGN).sum() < _FEWEST:
-        raise DataError(f"a codebook needs at least {_FEWEST} benign rows and {_FEWEST} of {' or '.join(ATTACK)}")
+        raise DataError(
+            f"a codebook needs at least {_FEWEST} benign rows and {_FEWEST} of {' or '.join(ATTACK)}"
+        )
     store = StateStore(detector, corpus.ids, cache)
     store.compute(lambda done, total: progress("hidden states", done / total))
     progress("reading states", 0.0)
     folded = folded_ids(detector.tokenizer.vocabulary)
     features = make_features(corpus, store, folded, settings, readouts)
-    attack = _compile_group(corpus, features, folded, behaviors, "block", BENIGN, settings, readouts, progress)
+    attack = _compile_group(
+        corpus, features, folded, behaviors, "block", BENIGN, settings, readouts, progress
+    )
     known = dict(attack.behaviors)
     if corpus.label("harmful").sum() >= _FEWEST:
         # Plain harmful requests attack nobody: users' text only, fewer heads, and by default it only informs.
         small = replace(settings, directions=max(1, settings.directions // 2))
-        harmful = _compile_group(corpus, features, folded, ["harmful"], "inform", BENIGN, small, readouts, progress)
+        harmful = _compile_group(
+            corpus, features, folded, ["harmful"], "inform", BENIGN, small, readouts, progress
+        )
         known.update(harmful.behaviors)
     codebook = Codebook(
         fingerprint=detector.fingerprint,
@@ -153,17 +159,24 @@ def _compile_group(
 ) -> _Group:
     name = " and ".join(behaviors)
     used = np.flatnonzero(corpus.label(*behaviors, *benign))
-    classes = np.array([(*behaviors, None).index(_kind(corpus.rows[i], behaviors)) + 1 for i in range(len(corpus.rows))])
-    classes[classes == len(behaviors) + 1] = 0
+    classes = np.array(
+        [behaviors.index(row.label) + 1 if row.label in behaviors else 0 for row in corpus.rows]
+    )
     fold_of = _folds(corpus, settings)
-    real = np.array([i for i in used if not corpus.rows[i].source.startswith(COMPOSED)])
+    real: IntArray = np.array([i for i in used.tolist() if not corpus.rows[i].source.startswith(COMPOSED)])
     from_states = np.zeros((len(corpus.row), len(behaviors)))
     from_words = np.zeros_like(from_states)
     for fold in range(settings.folds):
         rows = np.intersect1d(training_rows(corpus.rows, fold_of, fold), used)
         stage = f"{name}: fold {fold + 1} of {settings.folds}"
         fitted = fit_group(
-            corpus, features, rows, classes[rows], settings, len(behaviors), lambda share, at=stage: progress(at, share)  # type: ignore[misc]
+            corpus,
+            features,
+            rows,
+            classes[rows],
+            settings,
+            len(behaviors),
+            lambda share, at=stage: progress(at, share),  # type: ignore[misc]
         )
         out = real[[fold_of[corpus.rows[i].source] == fold for i in real]]
         windows = corpus.windows_of(out)
@@ -172,12 +185,14 @@ def _compile_group(
     stack = _Stack.fit(corpus, real, classes, from_states, from_words, settings)
     windows = corpus.windows_of(real)
     log_odds = stack.log_odds(from_states[windows], from_words[windows])  # (windows, behaviors)
-    fold = np.array([fold_of[corpus.rows[i].source] for i in real])
+    left_out = np.array([fold_of[corpus.rows[i].source] for i in real])
     tables = _tables(corpus, real, windows, log_odds, benign, settings)
-    combined = _tables(corpus, real, windows, np.logaddexp.reduce(log_odds, axis=1)[:, None], benign, settings)
+    combined = _tables(
+        corpus, real, windows, np.logaddexp.reduce(log_odds, axis=1)[:, None], benign, settings
+    )
     position = np.searchsorted(real, corpus.row[windows])
     strongest = strongest_windows(np.logaddexp.reduce(log_odds, axis=1), position)
-    held_out = HeldOut([corpus.rows[i] for i in real], fold, log_odds[strongest])
+    held_out = HeldOut([corpus.rows[i] for i in real], left_out, log_odds[strongest])
     final = fit_group(
         corpus, features, used, classes[used], settings, len(behaviors),
         lambda share: progress(f"{name}: all rows", share),
@@ -219,7 +234,9 @@ class _Stack:
         densities = None
         inputs = [states[strongest, b][:, None] for b in range(behaviors)]
         if settings.words:
-            densities = [one_density_pair(words[strongest, b][:, None], own, weights, b + 1) for b in range(behaviors)]
+            densities = [
+                one_density_pair(words[strongest, b][:, None], own, weights, b + 1) for b in range(behaviors)
+            ]
             inputs = [
                 np.column_stack([inputs[b], (attack - benign)(words[strongest, b][:, None])])
                 for b, (benign, attack) in enumerate(densities)
@@ -272,16 +289,17 @@ class _Stack:
 
 
 def _appended(splines: Splines, one: Splines) -> Splines:
-    return Splines.through(np.concatenate([splines.knots, one.knots]), np.concatenate([splines.values, one.values]))
+    return Splines.through(
+        np.concatenate([splines.knots, one.knots]), np.concatenate([splines.values, one.values])
+    )
 
 
 def _folds(corpus: Corpus, settings: CompileSettings) -> dict[str, int]:
     groups = related_sources(corpus)
     if len(set(groups.values())) < 2 * settings.folds:
-        # Too few sources to leave any out: every group of rows is a source of its own kind instead.
         raise DataError(
-            f"{len(set(groups.values()))} unrelated sources: leaving sources out in {settings.folds} parts needs at least "
-            f"{2 * settings.folds}. Give each row its `source`, add data, or lower --folds"
+            f"{len(set(groups.values()))} unrelated sources: leaving some out in {settings.folds} parts needs "
+            f"{2 * settings.folds} or more. Give each row its `source`, add data, or lower --folds"
         )
     return assign_folds(corpus, groups, settings.folds, settings.seed)
 
@@ -311,10 +329,6 @@ def _tables(
         for column in range(log_odds.shape[1]):
             tables[column][channel] = RateTable.fit(log_odds[hit, column], share)
     return tables
-
-
-def _kind(row: Row, behaviors: list[str]) -> str | None:
-    return row.label if row.label in behaviors else None
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

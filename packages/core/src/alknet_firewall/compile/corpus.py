@@ -63,7 +63,10 @@ def choose_rows(rows: Sequence[Row], settings: CompileSettings) -> list[Row]:
 
 def cut_rows(rows: Sequence[Row], tokenizer: Tokenizer, settings: CompileSettings) -> Corpus:
     """Cuts rows into windows, as screening does; rows without a token are left out."""
-    kept, ids, owner, payload = [], [], [], []
+    kept: list[Row] = []
+    ids: list[npt.NDArray[np.int32]] = []
+    owner: list[int] = []
+    payload: list[bool] = []
     for row in rows:
         text = row.text[:_LONGEST]
         windows = list(pieces(text, tokenizer, settings.window.size, settings.window.overlap))
@@ -95,5 +98,7 @@ def _choose_windows(marks: Sequence[bool], limit: int) -> list[int]:
     if len(holding) > limit:
         return [holding[i] for i in np.unique(np.linspace(0, len(holding) - 1, limit).astype(int))]
     others = [i for i, mark in enumerate(marks) if not mark]
-    spread = np.unique(np.linspace(0, len(others) - 1, limit - len(holding)).astype(int)) if others else []
+    spread: list[int] = []
+    if others:
+        spread = np.unique(np.linspace(0, len(others) - 1, limit - len(holding)).astype(int)).tolist()
     return sorted([*holding, *(others[i] for i in spread)])[:limit]

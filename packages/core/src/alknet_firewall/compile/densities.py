@@ -26,7 +26,7 @@ def knots_for(values: FloatArray, weights: FloatArray) -> FloatArray:
     order = np.argsort(values)
     cumulated = np.cumsum(weights[order]) / weights.sum()
     picks = np.searchsorted(cumulated, KNOT_QUANTILES).clip(0, len(values) - 1)
-    knots = values[order][picks].astype(np.float64)
+    knots: FloatArray = values[order][picks].astype(np.float64)
     least = max(1e-3 * (knots[-1] - knots[0]), 1e-6)  # ties would make a spline undefined
     for i in range(1, len(knots)):
         knots[i] = max(knots[i], knots[i - 1] + least)

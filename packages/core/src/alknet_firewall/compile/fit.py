@@ -132,7 +132,8 @@ def _split(corpus: Corpus, rows: IntArray, usable: npt.NDArray[np.bool_]) -> lis
 def _strongest(score: FloatArray, owner: IntArray, windows: IntArray) -> IntArray:
     order = np.lexsort((-score, owner))
     starts = np.concatenate([[True], np.diff(owner[order]) > 0])
-    return windows[order[starts]]
+    strongest: IntArray = windows[order[starts]]
+    return strongest
 
 
 def _densities(
@@ -182,7 +183,11 @@ def _directions(
             else:
                 used = [corpus.rows[i] for i in rows]
                 basis = contrastive_directions(
-                    whitened, classes == b + 1, [r.source for r in used], [r.channel for r in used], settings.directions
+                    whitened,
+                    classes == b + 1,
+                    [r.source for r in used],
+                    [r.channel for r in used],
+                    settings.directions,
                 )
             directions = (basis / deviation).astype(np.float32)
             offsets = (-directions @ mean).astype(np.float32)
@@ -225,7 +230,9 @@ def _learned(
         )
         values = coordinates_of(model, own.tokens, np.arange(len(own.tokens.start) - 1))
         for b in range(behaviors):
-            parts[b].append(_heads_of(model, own.token_projection, own.end_projection, values, tap, b, with_end))
+            parts[b].append(
+                _heads_of(model, own.token_projection, own.end_projection, values, tap, b, with_end)
+            )
     found = []
     for own_parts in parts:
         coordinates, values = _joined(own_parts)

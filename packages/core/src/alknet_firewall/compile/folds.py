@@ -69,7 +69,9 @@ def training_rows(rows: Sequence[Row], fold: dict[str, int], left_out: int | Non
     """Rows that have nothing of the fold left out: neither a source of it nor a composed text that borrowed there."""
 
     def allowed(row: Row) -> bool:
-        return left_out is None or left_out not in {fold.get(source) for source in (row.source, *row.borrowed)}
+        return left_out is None or left_out not in {
+            fold.get(source) for source in (row.source, *row.borrowed)
+        }
 
     return np.array([i for i, row in enumerate(rows) if allowed(row)], np.int64)
 

@@ -90,7 +90,9 @@ def train_heads(
     model = Heads(data.tokens.shape[1], behaviors, heads)
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     steps = epochs * -(-len(windows) // _BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps + 1, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _LEARNING_RATE, total_steps=steps + 1, pct_start=0.15
+    )
     lengths = np.array([sum(data.start[w + 1] - data.start[w] for w in own) for own in windows])
     target, weight = torch.from_numpy(classes), torch.from_numpy(weights.astype(np.float32))
     for epoch in range(epochs):

@@ -74,7 +74,7 @@ def _parse_row(line: str, file: Path, number: int) -> Row:
     where = f"{file}, line {number}"
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error})") from error
     if not isinstance(fields, dict):
         raise DataError(f"{where}: expected a JSON object, got {type(fields).__name__}")
@@ -86,4 +86,14 @@ def _parse_row(line: str, file: Path, number: int) -> Row:
     if channel not in CHANNELS:
         raise DataError(f"{where}: `channel` is {channel!r}; expected one of {', '.join(CHANNELS)}")
     optional = {key: str(fields.get(key) or "") for key in ("gid", "payload", "position", "lang")}
-    return Row(text, label, str(fields.get("source") or file.stem), channel, **optional)
+    source = str(fields.get("source") or file.stem)
+    return Row(
+        text,
+        label,
+        source,
+        channel,
+        optional["gid"],
+        optional["payload"],
+        optional["position"],
+        optional["lang"],
+    )

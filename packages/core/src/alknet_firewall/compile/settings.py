@@ -39,7 +39,12 @@ class CompileSettings:
     rows_per_source: int = 200
     windows_per_text: int = 4
     composed: Mapping[str, int] = field(
-        default_factory=lambda: {"injections": 6000, "jailbreaks": 4000, "benign": 3000, "benign_documents": 3000}
+        default_factory=lambda: {
+            "injections": 6000,
+            "jailbreaks": 4000,
+            "benign": 3000,
+            "benign_documents": 3000,
+        }
     )
     composed_weight: float = 0.5
     folds: int = 5

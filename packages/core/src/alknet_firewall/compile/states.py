@@ -52,11 +52,15 @@ class StateStore:
         for shard in self._shards:
             path = self._path(shard)
             if not path.is_file():
-                content = b"".join(array.tobytes() for window in self._run(shard) for array in window.values())
+                content = b"".join(
+                    array.tobytes() for window in self._run(shard) for array in window.values()
+                )
                 try:
                     write_atomically(path, content)
                 except OSError as error:
-                    raise DataError(f"{path.parent}: states cannot be kept ({error}); choose another --cache") from error
+                    raise DataError(
+                        f"{path.parent}: states cannot be kept ({error}); choose another --cache"
+                    ) from error
             done += float(tokens[shard].sum())
             progress(done, total)
 
@@ -76,7 +80,9 @@ class StateStore:
                 yield window, states
 
     def _path(self, shard: npt.NDArray[np.int64]) -> Path:
-        name = hashlib.sha256(f"{_FORMAT} {self._detector.fingerprint} {self._detector.model.precision}".encode())
+        name = hashlib.sha256(
+            f"{_FORMAT} {self._detector.fingerprint} {self._detector.model.precision}".encode()
+        )
         for window in shard:
             name.update(len(self._windows[window]).to_bytes(4, "little"))
             name.update(self._windows[window].tobytes())

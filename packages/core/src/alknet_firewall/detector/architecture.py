@@ -9,7 +9,13 @@ from typing import Any
 from alknet_firewall.errors import WeightsError
 
 EMBEDDING = "model.embed_tokens.weight"
-_LARGEST = {"n_layers": 1 << 12, "hidden_size": 1 << 18, "n_heads": 1 << 12, "n_kv_heads": 1 << 12, "head_size": 1 << 12}
+_LARGEST = {
+    "n_layers": 1 << 12,
+    "hidden_size": 1 << 18,
+    "n_heads": 1 << 12,
+    "n_kv_heads": 1 << 12,
+    "head_size": 1 << 12,
+}
 
 
 def block_tensors(layer: int) -> tuple[str, ...]:

@@ -36,7 +36,9 @@ def cached(kind: str, described: str, make: Callable[[], bytes]) -> bytes:
         try:
             write_atomically(path, hashlib.sha256(content).digest() + content)
         except OSError as error:
-            _log.warning("%s cannot be written (%s): %s will be made again at each start", path.parent, error, kind)
+            _log.warning(
+                "%s cannot be written (%s): %s will be made again at each start", path.parent, error, kind
+            )
     return content
 
 

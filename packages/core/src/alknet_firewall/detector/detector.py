@@ -62,7 +62,7 @@ def load_detector(
         DetectorError: The backend is unknown or cannot run here, or knows no precision that is allowed.
         WeightsError: The weights are damaged or of a family that the backend cannot run.
     """
-    chosen = choose_backend(backends, backend)
+    chosen = choose_backend(backends, backend, weights.architecture.family)
     known = [p for p in chosen.precisions if allowed_precisions is None or p in allowed_precisions]
     if not known or (precision != "auto" and precision not in known):
         raise DetectorError(
@@ -80,13 +80,13 @@ def load_detector(
     return Detector(chosen.load(spec), tokenizer, spec.taps, fingerprint(weights, tokenizer, spec.taps))
 
 
-def choose_backend(backends: Mapping[str, Backend], name: str = "auto") -> Backend:
-    """The backend called `name`, or for `auto` the available one of the lowest rank.
+def choose_backend(backends: Mapping[str, Backend], name: str = "auto", family: str = "llama") -> Backend:
+    """The backend called `name`, or for `auto` the one of the lowest rank that can run models of `family` here.
 
     Raises:
         DetectorError: It is unknown, or cannot run here; the message says why, for each.
     """
-    reasons = {other: backends[other].unavailable() for other in backends}
+    reasons = {other: why_not(backends[other], family) for other in backends}
     if name == "auto":
         available = [backends[other] for other, reason in reasons.items() if reason is None]
         if available:
@@ -97,6 +97,13 @@ def choose_backend(backends: Mapping[str, Backend], name: str = "auto") -> Backe
     if reasons[name] is not None:
         raise DetectorError(f"backend {name!r} cannot run here: {reasons[name]}")
     return backends[name]
+
+
+def why_not(backend: Backend, family: str = "llama") -> str | None:
+    """Why a backend cannot run models of `family` here; None if it can."""
+    if backend.families is not None and family not in backend.families:
+        return f"runs {', '.join(backend.families)} models, not {family}"
+    return backend.unavailable()
 
 
 def fingerprint(weights: Weights, tokenizer: Tokenizer, taps: tuple[int, ...]) -> str:

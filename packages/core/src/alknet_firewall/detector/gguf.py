@@ -20,7 +20,19 @@ import numpy.typing as npt
 from alknet_firewall.errors import WeightsError
 
 _MAGIC = b"GGUF"
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_SCALARS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
 _STRING, _ARRAY = 8, 9
 _MAX_ITEMS = 1 << 24
 _MAX_DIMENSIONS = 4
@@ -76,14 +88,18 @@ class GgufFile:
             raise WeightsError(f"{self.path}: has no tensor {name!r}")
         if info.kind not in _DEQUANTISE:
             known = ", ".join(kind.name for kind in _DEQUANTISE.values())
-            raise WeightsError(f"{self.path}: tensor {name!r} has element type {info.kind}; readable are {known}")
+            raise WeightsError(
+                f"{self.path}: tensor {name!r} has element type {info.kind}; readable are {known}"
+            )
         kind = _DEQUANTISE[info.kind]
         count = int(np.prod(info.shape, dtype=object))
         if not count or count % kind.block:
             raise self._damaged(f"tensor {name!r} of {count} values is no multiple of {kind.block}")
         size = count // kind.block * kind.bytes
         if info.offset + size > len(self._data):
-            raise self._damaged(f"tensor {name!r} ends {info.offset + size - len(self._data)} bytes past its end")
+            raise self._damaged(
+                f"tensor {name!r} ends {info.offset + size - len(self._data)} bytes past its end"
+            )
         raw = np.frombuffer(self._data, np.uint8, size, info.offset).reshape(-1, kind.bytes)
         return kind.decode(raw).reshape(info.shape)
 

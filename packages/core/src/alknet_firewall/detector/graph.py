@@ -61,26 +61,35 @@ def build_graph(
     architecture = weights.architecture
     last = max(taps)
     if architecture.family != "llama":
-        raise WeightsError(f"{weights.path}: {architecture.family!r} cannot be written as a graph; use backend = 'torch'")
+        raise WeightsError(
+            f"{weights.path}: {architecture.family!r} cannot be written as a graph; use backend = 'torch'"
+        )
     if not first_block < min(taps) <= last <= architecture.n_layers:
         raise WeightsError(f"taps {sorted(taps)}: must lie in {first_block + 1}..{architecture.n_layers}")
     graph = _Graph()
     if first_block:
-        source, shape = f"tap_{first_block}", ["batch", "length", architecture.hidden_size]
+        source = f"tap_{first_block}"
+        shape: list[str | int | None] = ["batch", "length", architecture.hidden_size]
         inputs = [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)]
         states = source
     else:
         source = "input_ids"
         inputs = [helper.make_tensor_value_info(source, TensorProto.INT64, ["batch", "length"])]
         embedding = weights.tensor(EMBEDDING)
-        if embedding.ndim != 2 or len(embedding) < architecture.vocabulary or embedding.shape[1] != architecture.hidden_size:
+        if (
+            embedding.ndim != 2
+            or len(embedding) < architecture.vocabulary
+            or embedding.shape[1] != architecture.hidden_size
+        ):
             raise WeightsError(f"{weights.path}: the embedding has shape {embedding.shape}")
         states = graph.add("Gather", [graph.constant("embedding", embedding), source], "embedded")
     block = _Block(graph, architecture, precision, source, max_length)
     for layer in range(first_block, last):
         states = block.add(layer, states, _block_matrices(weights, layer))
     outputs = [
-        helper.make_tensor_value_info(f"tap_{tap}", TensorProto.FLOAT, ["batch", "length", architecture.hidden_size])
+        helper.make_tensor_value_info(
+            f"tap_{tap}", TensorProto.FLOAT, ["batch", "length", architecture.hidden_size]
+        )
         for tap in sorted(taps)
     ]
     return helper.make_model(
@@ -108,7 +117,9 @@ def _block_matrices(weights: Weights, layer: int) -> dict[str, FloatArray]:
     }
     for name, (tensor, shape) in expected.items():
         if tensor.shape != shape:
-            raise WeightsError(f"{weights.path}: {name} of block {layer + 1} has shape {tensor.shape}, expected {shape}")
+            raise WeightsError(
+                f"{weights.path}: {name} of block {layer + 1} has shape {tensor.shape}, expected {shape}"
+            )
     scale = np.float32(a.head_size**-0.5)
     return {
         "qkv": (np.concatenate([q * scale, k, v]) * norm1).T,
@@ -135,7 +146,9 @@ class _Graph:
     def add(self, operator: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         return self.split(operator, inputs, [name], **attributes)[0]
 
-    def split(self, operator: str, inputs: Sequence[str], names: Sequence[str], **attributes: Any) -> Sequence[str]:
+    def split(
+        self, operator: str, inputs: Sequence[str], names: Sequence[str], **attributes: Any
+    ) -> Sequence[str]:
         self.nodes.append(helper.make_node(operator, inputs, names, name=names[0], **attributes))
         return names
 
@@ -143,7 +156,9 @@ class _Graph:
 class _Block:
     """Adds blocks to a graph; holds what they share: rotary tables, the causal mask, and their sizes."""
 
-    def __init__(self, graph: _Graph, shape: Architecture, precision: str, source: str, max_length: int) -> None:
+    def __init__(
+        self, graph: _Graph, shape: Architecture, precision: str, source: str, max_length: int
+    ) -> None:
         self.graph, self.shape, self.precision = graph, shape, precision
         constant, add = graph.constant, graph.add
         size = add("Shape", [source], "source_shape", start=1, end=2)  # (1,): the length
@@ -152,11 +167,16 @@ class _Block:
         half = shape.head_size // 2
         angles = np.arange(max_length)[:, None] * shape.rope_theta ** (-np.arange(half) / half)
         for name, table in (("cosine", np.cos(angles)), ("sine", np.sin(angles))):
-            add("Slice", [constant(f"{name}_table", table.astype(np.float32)), zero, size], name)  # (length, half)
+            add(
+                "Slice", [constant(f"{name}_table", table.astype(np.float32)), zero, size], name
+            )  # (length, half)
         blocked = np.triu(np.full((max_length, max_length), -1e9, np.float32), 1)
         both = add("Concat", [size, size], "length_twice", axis=0)
         add("Slice", [constant("mask_table", blocked), constant("zeros", np.array([0, 0])), both], "mask")
-        heads, groups = constant("heads", np.array([0, shape.n_heads])), constant("groups", np.array([0, shape.n_kv_heads, -1]))
+        heads, groups = (
+            constant("heads", np.array([0, shape.n_heads])),
+            constant("groups", np.array([0, shape.n_kv_heads, -1])),
+        )
         rest = constant("rest", np.array([-1]))
         add("Concat", [heads, size, rest], "by_head", axis=0)
         add("Concat", [groups, size], "by_group", axis=0)
@@ -175,7 +195,9 @@ class _Block:
         mean = add("ReduceMean", [power], f"{name}/mean", axes=[-1], keepdims=1)
         shifted = add("Add", [mean, constant("eps", np.float32(self.shape.norm_eps))], f"{name}/shifted")
         normed = add("Div", [x, add("Sqrt", [shifted], f"{name}/root")], f"{name}/divided")
-        ones = constant("ones", np.ones(self.shape.hidden_size, np.float32))  # completes the pattern that ORT fuses
+        ones = constant(
+            "ones", np.ones(self.shape.hidden_size, np.float32)
+        )  # completes the pattern that ORT fuses
         return add("Mul", [normed, ones], name)
 
     def _attention(self, name: str, x: str, matrices: dict[str, FloatArray]) -> str:
@@ -183,18 +205,33 @@ class _Block:
         heads, kv, size = shape.n_heads, shape.n_kv_heads, shape.head_size
         qkv = self._matmul(f"{name}/qkv", x, matrices["qkv"])
         per_head = constant("split_heads", np.array([0, 0, heads + 2 * kv, size]))
-        qkv = add("Transpose", [add("Reshape", [qkv, per_head], f"{name}/heads")], f"{name}/turned", perm=[0, 2, 1, 3])
+        qkv = add(
+            "Transpose",
+            [add("Reshape", [qkv, per_head], f"{name}/heads")],
+            f"{name}/turned",
+            perm=[0, 2, 1, 3],
+        )
         turning = constant("turning", np.array([heads + kv, kv]))
-        qk, v = split("Split", [qkv, turning], [f"{name}/qk", f"{name}/v"], axis=1)  # (batch, heads, length, size)
+        qk, v = split(
+            "Split", [qkv, turning], [f"{name}/qk", f"{name}/v"], axis=1
+        )  # (batch, heads, length, size)
         qk = self._rotate(f"{name}/rope", qk)
-        q, k = split("Split", [qk, constant("q_k", np.array([heads, kv]))], [f"{name}/q", f"{name}/k"], axis=1)
+        q, k = split(
+            "Split", [qk, constant("q_k", np.array([heads, kv]))], [f"{name}/q", f"{name}/k"], axis=1
+        )
         # The query heads that share a key head become one tall matrix: no key is repeated.
         q = add("Reshape", [q, constant("stacked", np.array([0, kv, -1, size]))], f"{name}/q_stacked")
-        scores = add("MatMul", [q, add("Transpose", [k], f"{name}/k_turned", perm=[0, 1, 3, 2])], f"{name}/scores")
-        scores = add("Add", [add("Reshape", [scores, "by_head"], f"{name}/scores_by_head"), "mask"], f"{name}/masked")
+        scores = add(
+            "MatMul", [q, add("Transpose", [k], f"{name}/k_turned", perm=[0, 1, 3, 2])], f"{name}/scores"
+        )
+        scores = add(
+            "Add", [add("Reshape", [scores, "by_head"], f"{name}/scores_by_head"), "mask"], f"{name}/masked"
+        )
         share = add("Softmax", [scores], f"{name}/share", axis=-1)  # (batch, heads, length, length)
         share = add("Reshape", [share, "by_group"], f"{name}/share_stacked")
-        mixed = add("Reshape", [add("MatMul", [share, v], f"{name}/mixed"), "by_head"], f"{name}/mixed_by_head")
+        mixed = add(
+            "Reshape", [add("MatMul", [share, v], f"{name}/mixed"), "by_head"], f"{name}/mixed_by_head"
+        )
         mixed = add("Transpose", [mixed], f"{name}/mixed_turned", perm=[0, 2, 1, 3])
         joined = constant("join_heads", np.array([0, 0, heads * size]))
         return self._matmul(f"{name}/out", add("Reshape", [mixed, joined], f"{name}/joined"), matrices["out"])
@@ -227,9 +264,17 @@ class _Block:
         largest = add("Max", [largest, constant("tiny", np.float32(1e-12))], f"{name}/positive")
         factor = add("Div", [constant("127", np.float32(127)), largest], f"{name}/factor")
         # Unsigned with 128 for zero: the form for which x86 has the fastest dot product (VNNI).
-        moved = add("Add", [add("Mul", [x, factor], f"{name}/scaled"), constant("128", np.float32(128))], f"{name}/moved")
-        levels = add("Cast", [add("Round", [moved], f"{name}/rounded")], f"{name}/levels", to=TensorProto.UINT8)
+        moved = add(
+            "Add",
+            [add("Mul", [x, factor], f"{name}/scaled"), constant("128", np.float32(128))],
+            f"{name}/moved",
+        )
+        levels = add(
+            "Cast", [add("Round", [moved], f"{name}/rounded")], f"{name}/levels", to=TensorProto.UINT8
+        )
         zero_point = constant("zero_point", np.uint8(128))
         sums = add("MatMulInteger", [levels, weights, zero_point], f"{name}/sums")
-        back = add("Mul", [largest, constant(f"{name}/scales", (scales / 127).astype(np.float32))], f"{name}/back")
+        back = add(
+            "Mul", [largest, constant(f"{name}/scales", (scales / 127).astype(np.float32))], f"{name}/back"
+        )
         return add("Mul", [add("Cast", [sums], f"{name}/float", to=TensorProto.FLOAT), back], name)

@@ -28,8 +28,9 @@ class OnnxRuntimeModel:
         # Spinning threads would keep the CPU busy between screenings.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        graph = _graph(spec)
         try:
-            self._session = ort.InferenceSession(_graph(spec), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
             raise DetectorError(f"ONNX Runtime cannot load the detector's graph: {error}") from error
 
@@ -44,6 +45,7 @@ class OnnxRuntimeBackend:
     name = "onnxruntime"
     rank = 10
     precisions: tuple[str, ...] = tuple(reversed(PRECISIONS))
+    families: tuple[str, ...] | None = ("llama",)
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None]

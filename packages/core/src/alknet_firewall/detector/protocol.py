@@ -65,11 +65,13 @@ class Backend(Protocol):
         name: What `backend = "..."` in the configuration says.
         rank: `auto` takes the available backend with the lowest rank.
         precisions: What it can compute in, its preference first.
+        families: Architectures that it can run (`Architecture.family`); None for any.
     """
 
     name: str
     rank: int
     precisions: tuple[str, ...]
+    families: tuple[str, ...] | None
 
     def unavailable(self) -> str | None:
         """Why it cannot run here (a missing package, no device); None if it can."""

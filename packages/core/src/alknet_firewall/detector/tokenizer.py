@@ -89,7 +89,9 @@ class Tokenizer:
     def _chat_template(self, control_ids: dict[str, int]) -> Template:
         start, end = control_ids.get("<|im_start|>"), control_ids.get("<|im_end|>")
         if start is not None and end is not None:  # ChatML: SmolLM2, Qwen and many more
-            role, newline, reader = (self.encode(part).ids.tolist() for part in ("user\n", "\n", "assistant\n"))
+            role, newline, reader = (
+                self.encode(part).ids.tolist() for part in ("user\n", "\n", "assistant\n")
+            )
             return Template((start, *role), (end, *newline, start, *reader))
         # No chat markup: the first control token stands in front, as an attention sink apart from the text.
         return Template(tuple(sorted(control_ids.values())[:1]), ())
@@ -113,7 +115,9 @@ _GGUF_CONTROL = 3  # token type of control tokens in GGUF
 
 def _from_gguf(metadata: dict[str, Any], path: Path) -> Tokenizer:
     if metadata.get("tokenizer.ggml.model") != "gpt2":
-        raise WeightsError(f"{path}: its tokenizer is {metadata.get('tokenizer.ggml.model')!r}; readable is 'gpt2'")
+        raise WeightsError(
+            f"{path}: its tokenizer is {metadata.get('tokenizer.ggml.model')!r}; readable is 'gpt2'"
+        )
     try:
         tokens: list[str] = metadata["tokenizer.ggml.tokens"]
         merges = [tuple(merge.split(" ", 1)) for merge in metadata["tokenizer.ggml.merges"]]
@@ -128,9 +132,10 @@ def _from_gguf(metadata: dict[str, Any], path: Path) -> Tokenizer:
 
 
 def _from_json(described: dict[str, Any], path: Path) -> Tokenizer:
-    control = {token["content"]: int(token["id"]) for token in described.get("added_tokens", []) if token.get("special")}
     plain = {**described, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
+        added = described.get("added_tokens", [])
+        control = {token["content"]: int(token["id"]) for token in added if token.get("special")}
         return Tokenizer(HfTokenizer.from_str(json.dumps(plain)), control)
     except Exception as error:  # the Rust library raises plain Exception
         raise WeightsError(f"{path}: its tokenizer is damaged ({error})") from error

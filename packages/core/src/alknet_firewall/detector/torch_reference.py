@@ -53,6 +53,7 @@ class TorchBackend:
     name = "torch"
     rank = 100
     precisions: tuple[str, ...] = ("fp32",)
+    families: tuple[str, ...] | None = None
 
     def unavailable(self) -> str | None:
         missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
@@ -89,7 +90,8 @@ def _load_decoder(weights: Weights, n_layers: int) -> Any:
     else:
         raise WeightsError(f"{weights.path}: weights of {type(weights).__name__} cannot be loaded by torch")
     setattr(config, "n_layer" if hasattr(config, "n_layer") else "num_hidden_layers", n_layers)
-    model = AutoModel.from_config(config, trust_remote_code=False, dtype="float32")
+    auto: Any = AutoModel
+    model = auto.from_config(config, trust_remote_code=False, dtype="float32")
     _fill(model, weights, n_layers)
     _remove_final_norm(model)
     return model
@@ -99,14 +101,19 @@ def _fill(model: Any, weights: Weights, n_layers: int) -> None:
     """Copies the tensors by name; a parameter of the model that the weights lack is an error."""
     import torch
 
-    stored = {name.removeprefix("model.").removeprefix("transformer."): name for name in weights.tensor_names(n_layers)}
+    stored = {
+        name.removeprefix("model.").removeprefix("transformer."): name
+        for name in weights.tensor_names(n_layers)
+    }
     missing = []
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in stored:
                 tensor = weights.tensor(stored[name])
                 if tuple(tensor.shape) != tuple(parameter.shape):
-                    raise WeightsError(f"{weights.path}: {name} has shape {tensor.shape}, expected {tuple(parameter.shape)}")
+                    raise WeightsError(
+                        f"{weights.path}: {name} has shape {tensor.shape}, expected {tuple(parameter.shape)}"
+                    )
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(tensor)))
             elif not _is_final_norm(name):
                 missing.append(name)

@@ -111,7 +111,9 @@ class GgufWeights(Weights):
             return tensor
         heads = self.architecture.n_heads if short == "attn_q" else self.architecture.n_kv_heads
         if tensor.ndim != 2 or len(tensor) % (2 * heads):
-            raise WeightsError(f"{self.path}: {name} of shape {tensor.shape} does not divide into {heads} heads")
+            raise WeightsError(
+                f"{self.path}: {name} of shape {tensor.shape} does not divide into {heads} heads"
+            )
         return _rotary_halves(tensor, heads)
 
     def tensor_names(self, n_layers: int) -> Iterable[str]:
@@ -141,7 +143,7 @@ class FolderWeights(Weights):
         self._where: dict[str, Any] = {}
         try:
             for file in self.files:
-                handle = safe_open(file, framework="numpy")
+                handle: Any = safe_open(file, framework="numpy")
                 self._where.update(dict.fromkeys(handle.keys(), handle))
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{file}: damaged or cut safetensors file ({error})") from error
@@ -171,13 +173,17 @@ class FolderWeights(Weights):
     def tensor_names(self, n_layers: int) -> Iterable[str]:
         def wanted(name: str) -> bool:
             match = re.search(r"\b(?:layers|h|blocks)\.(\d+)\.", name)
-            return int(match.group(1)) < n_layers if match else "embed" in name or "wte" in name or "wpe" in name
+            return (
+                int(match.group(1)) < n_layers if match else "embed" in name or "wte" in name or "wpe" in name
+            )
 
         return sorted(name for name in self._where if wanted(name))
 
     def file_digest(self) -> str:
         tokenizer = self.path / "tokenizer.json"
-        return _hash_files([self.path / "config.json", *([tokenizer] if tokenizer.is_file() else []), *self.files])
+        return _hash_files(
+            [self.path / "config.json", *([tokenizer] if tokenizer.is_file() else []), *self.files]
+        )
 
 
 def open_weights(where: str | None = None, *, allow_moving_revision: bool = False) -> Weights:
@@ -201,7 +207,9 @@ def open_weights(where: str | None = None, *, allow_moving_revision: bool = Fals
         return FolderWeights(path)
     if path.is_file():
         return GgufWeights(path)
-    raise WeightsError(f"{path}: no such file or folder (weights: a GGUF file, a folder, or hub:OWNER/NAME@COMMIT)")
+    raise WeightsError(
+        f"{path}: no such file or folder (weights: a GGUF file, a folder, or hub:OWNER/NAME@COMMIT)"
+    )
 
 
 def cached_weights_path() -> Path:

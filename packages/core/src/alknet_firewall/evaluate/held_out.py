@@ -46,7 +46,9 @@ def macro(found: Mapping[str, Ranking]) -> dict[str, float]:
     """Means over sources, JSON-ready: `auroc`, `recall_at_0.01`, `recall_at_0.05`."""
     means = {"auroc": float(np.mean([ranking.auroc.value for ranking in found.values()]))}
     for rate in next(iter(found.values())).recall:
-        means[f"recall_at_{rate:g}"] = float(np.mean([ranking.recall[rate].value for ranking in found.values()]))
+        means[f"recall_at_{rate:g}"] = float(
+            np.mean([ranking.recall[rate].value for ranking in found.values()])
+        )
     return means
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from alknet_firewall.behavior import Behavior, Evidence, Passage
+from alknet_firewall.behavior import Evidence, Passage
+from alknet_firewall.codebook.model import CodebookBehavior
 from alknet_firewall.firewall import Engine
 
 
@@ -16,7 +17,7 @@ from alknet_firewall.firewall import Engine
 class _Recorder:
     """A behavior that remembers what it found."""
 
-    behavior: Behavior
+    behavior: CodebookBehavior
     found: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -29,10 +29,17 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
         "name": str,
         "rank": int,
         "precisions": (tuple, list),
+        "families": (tuple, list, type(None)),
         "unavailable": Callable,
         "load": Callable,
     },
-    "behaviors": {"name": str, "default_action": str, "assess": Callable, "false_alarm_rate": Callable, "log_false_alarm_rate": Callable},
+    "behaviors": {
+        "name": str,
+        "default_action": str,
+        "assess": Callable,
+        "false_alarm_rate": Callable,
+        "log_false_alarm_rate": Callable,
+    },
     "readouts": {"name": str, "shares": Callable},
     "hosts": {"name": str},
 }

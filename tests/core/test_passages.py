@@ -1,0 +1,134 @@
+"""From text to windows: every token in one, every token with its place in the text as given."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from alknet_firewall.detector.tokenizer import Tokenizer
+from alknet_firewall.passages import Piece, pieces
+from alknet_firewall.text.normalise import normalise
+
+SIZE, OVERLAP = 48, 16
+STRIDE = SIZE - OVERLAP
+WORDS = "The quick brown fox jumps over the lazy dog, and then 12 more things happen; nobody knows why. "
+MIXED = "Ｆｕｌｌ ｗｉｄｔｈ, e\u0301te\u0301, \u200bzero\u200d width, \U000e0041\U000e0042 tags, ﬁne ½, 日本語, 🙂👩‍👧, \u202eabc\u202c\r\nend. "
+
+
+def cut(text: str, tokenizer: Tokenizer, size: int = SIZE, overlap: int = OVERLAP) -> list[Piece]:
+    return list(pieces(text, tokenizer, size, overlap))
+
+
+def same(one: Piece, other: Piece) -> bool:
+    arrays = zip((one.ids, one.offsets, one.origin), (other.ids, other.offsets, other.origin))
+    return one.text == other.text and all(np.array_equal(a, b) for a, b in arrays)
+
+
+def test_nothing() -> None:
+    # Neither has a token, whatever the tokenizer.
+    for text in ("", "\u200b\u2060\ufeff\u202e"):
+        assert list(pieces(text, _Unused(), SIZE, OVERLAP)) == []  # type: ignore[arg-type]
+
+
+class _Unused:
+    def encode(self, text: str) -> object:
+        from alknet_firewall.detector.tokenizer import Encoding
+
+        assert text == ""
+        return Encoding(np.empty(0, np.int32), np.empty((0, 2), np.int32))
+
+
+@pytest.mark.parametrize("text", [WORDS * 20, MIXED * 20, "short", " ", "\n\n", "word " * 14_000])
+def test_windows_lie_on_the_grid_and_hold_all_tokens(text: str, tokenizer: Tokenizer) -> None:
+    found = cut(text, tokenizer)
+    assert all(len(piece.ids) == SIZE for piece in found[:-1]) and 0 < len(found[-1].ids) <= SIZE
+    assert all(
+        (one.ids[STRIDE:] == two.ids[: SIZE - STRIDE][: len(two.ids)]).all()
+        for one, two in zip(found[:-1], found[1:-1])
+    )
+    joined = np.concatenate([found[0].ids, *(piece.ids[OVERLAP:] for piece in found[1:])])
+    if len(text) < 60_000:
+        np.testing.assert_array_equal(joined, tokenizer.encode(normalise(text).text).ids)
+    else:
+        assert tokenizer.decode(joined.tolist()) == text
+
+
+@pytest.mark.parametrize("text", [WORDS * 20, MIXED * 20, "word " * 14_000])
+def test_offsets_point_into_the_piece(text: str, tokenizer: Tokenizer) -> None:
+    for piece in cut(text, tokenizer):
+        assert piece.offsets.shape == piece.origin.shape == (len(piece.ids), 2)
+        assert piece.offsets[0, 0] == 0 and piece.offsets[-1, 1] == len(piece.text)
+        again = tokenizer.encode(piece.text[: piece.offsets[0, 1]]).ids
+        assert piece.ids[0] in again  # the first token is the text that its offsets say
+
+
+def test_origin_of_ascii(tokenizer: Tokenizer) -> None:
+    text = WORDS * 1400  # more than two slices
+    for piece in cut(text, tokenizer)[::97]:
+        for (start, end), (first, last) in zip(piece.offsets, piece.origin):
+            assert text[first:last] == piece.text[start:end]
+        assert text[piece.origin[0, 0] : piece.origin[-1, 1]] == piece.text
+
+
+def test_origin_of_mixed_unicode(tokenizer: Tokenizer) -> None:
+    text = MIXED * 950  # more than one slice
+    assert len(text) > 65_536
+    last = 0
+    for piece in cut(text, tokenizer)[::50]:
+        assert (np.diff(piece.origin, axis=0) >= 0).all() and piece.origin[0, 0] >= last
+        last = int(piece.origin[0, 0])
+        for (start, end), (first, stop) in zip(piece.offsets, piece.origin):
+            # The original range, brought into plain form, holds what the token says; it may hold more (a whole ligature).
+            assert piece.text[start:end].strip() in normalise(text[first:stop]).text
+
+
+def test_the_origin_leaves_no_gap(tokenizer: Tokenizer) -> None:
+    for text in (WORDS * 5, MIXED * 5, "a\u200b\u200bb c\u0301\u0301 \U000e0041"):
+        covered = np.zeros(len(text), bool)
+        for piece in cut(text, tokenizer):
+            for first, last in piece.origin:
+                covered[first:last] = True
+        assert covered.all()
+
+
+@pytest.mark.parametrize("text", [WORDS, MIXED, "no-space" * 5 + "\n"])
+def test_more_text_changes_no_earlier_window(text: str, tokenizer: Tokenizer) -> None:
+    for repeats in (5, 40, 70_000 // len(text)):
+        short, long = cut(text * repeats, tokenizer), cut(text * (repeats + 30) + "and an end", tokenizer)
+        settled = len(text) * (repeats - 1)  # the last words may be tokenized anew
+        before = [piece for piece in short if piece.origin[-1, 1] <= settled]
+        assert len(before) >= len(short) - 4
+        assert all(same(one, other) for one, other in zip(before, long))
+
+
+def test_one_character_a_million_times(tokenizer: Tokenizer) -> None:
+    for character in "a\u0301\u200b\ud800":
+        found = cut(character * 1_000_000, tokenizer)
+        assert sum(len(piece.ids) for piece in found) < 20_000
+        assert all(piece.origin.max() <= 1_000_000 for piece in found)
+
+
+def test_memory_is_flat_on_long_text(tokenizer: Tokenizer) -> None:
+    def peak(text: str) -> int:
+        tracemalloc.start()
+        try:
+            windows = sum(1 for _ in pieces(text, tokenizer, 192, 32))
+            assert windows > len(text) / 6 / 192
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    small, large = peak(WORDS * 1_500), peak(WORDS * 6_000)
+    assert large < 1.2 * small + (1 << 20) < 100 << 20
+
+
+def test_ten_megabytes_are_read_as_far_as_asked(tokenizer: Tokenizer) -> None:
+    text = WORDS * (10_000_000 // len(WORDS))
+    tracemalloc.start()
+    found = list(islice(pieces(text, tokenizer, 192, 32), 200))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == 200 and peak < 50 << 20
