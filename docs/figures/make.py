@@ -16,6 +16,7 @@ from svg import ACCENT, ATTACK, BENIGN, INK, LINE, SOFT, arrow, box, curve, lege
 from alknet_firewall import FirewallConfig, Verdict
 from alknet_firewall.behavior import Passage
 from alknet_firewall.codebook.model import LEXICAL, CodebookBehavior
+from alknet_firewall.codebook.readout import normalised
 from alknet_firewall.firewall import Engine, Firewall
 from alknet_firewall.passages import pieces
 
@@ -46,7 +47,7 @@ def _passage(engine: Engine) -> Passage:
     (piece,) = pieces(EXAMPLE, engine.detector.tokenizer, window.size, window.overlap)
     ids = np.concatenate([template.prefix, piece.ids, template.suffix]).astype(np.int32)
     states = engine.detector.model.hidden_states([ids])
-    own = {tap: array[0, len(template.prefix) : len(ids)] for tap, array in states.items()}
+    own = {tap: normalised(array[0, len(template.prefix) : len(ids)]) for tap, array in states.items()}
     return Passage(piece.text, piece.ids, piece.offsets, own, len(template.suffix))
 
 

@@ -84,7 +84,6 @@ def test_weights_are_shares() -> None:
     assert RateTable.fit([3.0, 1.0, 2.0, 0.0]).count == pytest.approx(4)
 
 
-@pytest.mark.xfail(reason="of equal log-odds, some are counted as below the value")
 def test_ties() -> None:
     table = RateTable.fit([0.0] * 10 + [1.0] * 990)
     assert table.rate(1.0) == pytest.approx(0.99, abs=0.002)

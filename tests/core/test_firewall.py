@@ -204,7 +204,6 @@ def test_an_attack_in_front_is_blocked_though_the_rest_is_not_read(tiny_firewall
     assert firewall.screen(Z + " a quiet text" * 100).action is Action.BLOCK
 
 
-@pytest.mark.xfail(reason="a limit below the window's size reads nothing at all")
 def test_a_limit_below_the_window(tiny_firewall: Tiny) -> None:
     verdict = tiny_firewall(on_long="review", max_tokens=40).screen(Z + " a quiet text" * 100)
     assert verdict.tokens > 0 and verdict.action is Action.BLOCK
@@ -225,7 +224,6 @@ def test_settings_of_a_behavior(tiny_firewall: Tiny) -> None:
         tiny_firewall(behaviors={"injections": {"action": "off"}}).warm_up()
 
 
-@pytest.mark.xfail(reason="evidence of a behavior that decides for itself still counts in its group")
 def test_a_behavior_that_only_informs_does_not_block_through_its_group(tiny_firewall: Tiny) -> None:
     verdict = tiny_firewall(behaviors={"injection": {"action": "inform"}}).screen(Z)
     assert verdict.action is Action.ALLOW and [alarm.behavior for alarm in verdict.alarms] == ["injection"]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 os.environ["NEMO_GUARDRAILS_NO_USAGE_STATS"] = "1"  # read when NeMo is imported
 
+import alknet_firewall
 from alknet_firewall import Action, FirewallConfig
 from alknet_firewall.verdict import CHANNELS
 from tests.hosts import faults
@@ -25,7 +26,7 @@ from tests.hosts.contract import HOSTS, HostFixture, Slot, cases_of, expected, l
 
 BEGIN, END = "<!-- made by `python -m tests.hosts.matrix docs/hosts.md`: begin -->", "<!-- end -->"
 _PLAIN = FirewallConfig(plugins=())
-_PACKAGES = {"bare": "alknet-firewall", "nemo": "nemoguardrails", "openai_agents": "openai-agents"}
+_PACKAGES = {"nemo": "nemoguardrails", "openai_agents": "openai-agents"}
 
 
 def _rows(channel: str, slots: list[tuple[HostFixture, Slot]]) -> Iterator[tuple[str, FirewallConfig, Case]]:
@@ -95,7 +96,7 @@ def main(page: Path) -> int:
         faults.install(Path(folder))
         sys.path.insert(0, folder)
         tables = asyncio.run(_tables(hosts, counts))
-    versions = ", ".join(f"{package} {version(package)}" for package in map(_package, hosts))
+    versions = ", ".join(_package(host) for host in hosts)
     summary = f"{counts['cells']} cells; {counts['differ']} differ from the engine, {counts['leak']} leak. With {versions}."
     page.write_text("\n".join([before + BEGIN, "", summary, *tables, "", END + after]), encoding="utf-8")
     print(summary)
@@ -103,7 +104,10 @@ def main(page: Path) -> int:
 
 
 def _package(host: HostFixture) -> str:
-    return _PACKAGES.get(host.name, host.name)
+    if host.name == "bare":
+        return f"alknet-firewall {alknet_firewall.__version__}"
+    package = _PACKAGES.get(host.name, host.name)
+    return f"{package} {version(package)}"
 
 
 if __name__ == "__main__":

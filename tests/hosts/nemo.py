@@ -82,8 +82,8 @@ def fake_model(*replies: Any) -> Any:
 
     class Recording(FakeLLMModel):
         def __init__(self) -> None:
-            self.replies = [LLMResponse(content=each) if isinstance(each, str) else each for each in replies]
-            super().__init__(llm_responses=self.replies)
+            given = [LLMResponse(content=each) if isinstance(each, str) else each for each in replies]
+            super().__init__(llm_responses=given)
             self.prompts: list[str] = []
 
         async def generate_async(self, prompt: Any, **options: Any) -> Any:

@@ -10,7 +10,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -139,14 +139,18 @@ def test_a_stream_shows_text_before_it_is_checked() -> None:
 
 @pytest.mark.parametrize("parallel", ["", ", parallel: true"])
 def test_a_phrase_split_over_chunks_goes_out_in_part(parallel: str) -> None:
-    streaming = f", streaming: {{enabled: true, chunk_size: 4, context_size: 200}}{parallel}"
+    async def pieces() -> AsyncIterator[str]:
+        yield f"{BENIGN['response']} Here"
+        yield ATTACKS["response"].removeprefix("Here")
+
+    streaming = f", streaming: {{enabled: true, chunk_size: 1}}{parallel}"
     output = PASSTHROUGH + rails("output", "alknet firewall check output", streaming)
-    attack = ATTACKS["response"]
     app, _ = application(output.replace('"plugins"', '"stream": "chunks", "plugins"'))
-    in_part = run(streamed(app, user("Hello"), generator=in_pieces(attack)))
-    assert attack[:20] in in_part and "content_blocked" in in_part  # what `stream: chunks` accepts
+    in_part = run(streamed(app, user("Hello"), generator=pieces()))
+    assert in_part.startswith(f"{BENIGN['response']} Here{{")  # what `stream: chunks` accepts
+    assert "content_blocked" in in_part
     app, _ = application(output)
-    assert run(streamed(app, user("Hello"), generator=in_pieces(attack))).startswith('{"error"')
+    assert run(streamed(app, user("Hello"), generator=pieces())).startswith('{"error"')
 
 
 def test_a_streaming_handler_is_served_before_the_rails() -> None:
@@ -180,8 +184,13 @@ def test_thoughts_are_handed_out_with_the_refusal(place: str) -> None:
         (ATTACKS["response"], ANSWER) if place == "thoughts" else (f"{CANARY}...", ATTACKS["response"])
     )
     reply = LLMResponse(content=answer, reasoning=thoughts)
-    app, _ = application(PASSTHROUGH + rails("output", "naive output"), NAIVE, reply)
-    assert CANARY in str(run(app.generate_async(messages=user("Hello"))))
+    config = f"config: {{regex_detection: {{output: {{patterns: [{CANARY}]}}}}}}"
+    app, _ = application(
+        f"{PASSTHROUGH}rails: {{{config}, output: {{flows: [regex check output]}}}}", None, reply
+    )
+    result = str(run(app.generate_async(messages=user("Hello"))))
+    assert CANARY in result
+    assert (REFUSAL in result) == (place == "answer")
     app, _ = application(GUARDED, None, reply)
     assert run(app.generate_async(messages=user("Hello"))) == {"role": "assistant", "content": REFUSAL}
 
@@ -294,6 +303,8 @@ def test_only_an_install_beside_nemo_is_found(beside: bool, tmp_path: Path) -> N
     (tmp_path / "nemoguardrails").symlink_to(Path(nemoguardrails.__file__).parent)
     if beside:
         (tmp_path / "alknet_firewall_nemo").symlink_to(Path(alknet_firewall_nemo.__file__).parent)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     code = (
         "from nemoguardrails import RailsConfig\n"
         "RailsConfig.from_content(yaml_content='{models: [], import_paths: [alknet_firewall_nemo]}')\n"
@@ -304,7 +315,7 @@ def test_only_an_install_beside_nemo_is_found(beside: bool, tmp_path: Path) -> N
     ran = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,
-        cwd=tmp_path / "nemoguardrails" / "..",
+        cwd=elsewhere,
         capture_output=True,
         text=True,
     )

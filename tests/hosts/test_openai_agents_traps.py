@@ -44,6 +44,7 @@ from alknet_firewall_openai_agents import firewall_guardrails, held_back, plugin
 
 CONFIG = FirewallConfig(plugins=())
 RUN = RunConfig(tracing_disabled=True)
+ANSWER = "The library opens at nine in the morning and closes at five in the afternoon."
 
 
 def call(name: str, call_id: str = "1", **arguments: str) -> Any:
@@ -91,7 +92,7 @@ def test_the_model_sees_no_text_before_it_is_screened(
         return await screen(self, text, channel)
 
     monkeypatch.setattr(type(firewall), "screen_async", slow)
-    model = scripted("done")
+    model = scripted(ANSWER)
     agent = protect(Agent(name="a", model=model), CONFIG, parallel=parallel)
     with pytest.raises(InputGuardrailTripwireTriggered):
         run(agent, ATTACKS["user"])
@@ -129,7 +130,7 @@ def test_sealed_reasoning_and_images_are_not_read_as_words() -> None:
         {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": sealed},
         {"role": "user", "content": [{"type": "input_text", "text": BENIGN["user"]}, IMAGE]},
     ]
-    result = run(protect(Agent(name="a", model=scripted("done")), CONFIG), history)
+    result = run(protect(Agent(name="a", model=scripted(ANSWER)), CONFIG), history)
     info = result.input_guardrail_results[0].output.output_info
     assert info["action"] == "allow"
     assert "not screened, as without text: input_image" in info["reason"]
@@ -137,7 +138,7 @@ def test_sealed_reasoning_and_images_are_not_read_as_words() -> None:
 
 def test_a_session_keeps_what_was_stopped_and_is_stopped_again() -> None:
     async def two_turns() -> None:
-        session, model = SQLiteSession("s"), scripted("done")
+        session, model = SQLiteSession("s"), scripted(ANSWER)
         agent = protect(Agent(name="a", model=model), CONFIG)
         for text in (ATTACKS["user"], BENIGN["user"]):
             with pytest.raises(InputGuardrailTripwireTriggered):
@@ -154,7 +155,7 @@ def test_a_session_keeps_what_was_stopped_and_is_stopped_again() -> None:
 
 
 def test_a_guarded_agent_behind_an_unguarded_one_has_no_input_guardrail() -> None:
-    model = scripted("done")
+    model = scripted(ANSWER)
     behind = protect(Agent(name="behind", model=model), CONFIG)
     run(Agent(name="start", model=scripted(call("transfer_to_behind")), handoffs=[behind]), ATTACKS["user"])
     assert CANARY in seen(model)
@@ -162,7 +163,7 @@ def test_a_guarded_agent_behind_an_unguarded_one_has_no_input_guardrail() -> Non
 
 @pytest.mark.parametrize("as_handoff", [False, True])
 def test_agents_behind_handoffs_are_guarded(as_handoff: bool) -> None:
-    model = scripted(call("look_up", "2"), "done")
+    model = scripted(call("look_up", "2"), ANSWER)
     behind = Agent(name="behind", model=model, tools=[tool()])
     start = Agent(name="start", model=scripted(call("transfer_to_behind")))
     start.handoffs = [handoff(behind) if as_handoff else behind]
@@ -180,10 +181,10 @@ def test_the_output_of_an_agent_behind_a_handoff_is_screened() -> None:
 
 
 def test_an_agent_used_as_a_tool_is_guarded() -> None:
-    inner_model = scripted(call("look_up", "2"), "done")
+    inner_model = scripted(call("look_up", "2"), ANSWER)
     inner = Agent(name="inner", model=inner_model, tools=[tool()])
     outer = Agent(
-        name="outer", model=scripted(call("ask", input="hello"), "done"), tools=[inner.as_tool("ask", "")]
+        name="outer", model=scripted(call("ask", input="hello"), ANSWER), tools=[inner.as_tool("ask", "")]
     )
     run(protect(outer, CONFIG))
     assert CANARY not in seen(inner_model)
@@ -210,7 +211,7 @@ def test_mcp_servers_are_guarded() -> None:
 
         async def get_prompt(self, *_: object) -> Any: ...
 
-    model = scripted(call("look_up"), "done")
+    model = scripted(call("look_up"), ANSWER)
     run(protect(Agent(name="a", model=model, mcp_servers=[Server()]), CONFIG))
     assert CANARY not in seen(model)
     assert NOTICE in seen(model)
@@ -247,9 +248,9 @@ def test_twice_changes_nothing_and_clones_keep_their_lists() -> None:
 
 
 def test_a_flagged_result_is_replaced_and_the_run_goes_on() -> None:
-    model = scripted(call("look_up"), "done")
+    model = scripted(call("look_up"), ANSWER)
     result = run(protect(Agent(name="a", model=model, tools=[tool()]), CONFIG))
-    assert result.final_output == "done"
+    assert result.final_output == ANSWER
     info = result.tool_output_guardrail_results[0].output.output_info
     assert info["action"] == "block"
     assert info["reason"].startswith("alknet-firewall: tool text blocked (")
@@ -270,11 +271,11 @@ def test_a_rejected_call_stays_in_what_the_model_reads_so_it_ends_the_run() -> N
     arguments = call("look_up", q=ATTACKS["response"])
     guarded = tool()
     guarded.tool_input_guardrails = [ToolInputGuardrail(reject)]
-    model = scripted(arguments, "done")
+    model = scripted(arguments, ANSWER)
     run(Agent(name="a", model=model, tools=[guarded]))
     assert CANARY in seen(model)
 
-    model = scripted(arguments, "done")
+    model = scripted(arguments, ANSWER)
     with pytest.raises(ToolInputGuardrailTripwireTriggered):
         run(protect(Agent(name="a", model=model, tools=[tool()]), CONFIG))
     assert CANARY not in seen(model)
@@ -284,7 +285,7 @@ def test_letters_that_json_escapes_are_read_as_letters() -> None:
     escaped = "".join(f"\\u{ord(letter):04x}" for letter in ATTACKS["response"])
     arguments = function_call("look_up", f'{{"q": "{escaped}"}}', call_id="1")
     with pytest.raises(ToolInputGuardrailTripwireTriggered):
-        run(protect(Agent(name="a", model=scripted(arguments, "done"), tools=[tool()]), CONFIG))
+        run(protect(Agent(name="a", model=scripted(arguments, ANSWER), tools=[tool()]), CONFIG))
 
 
 # Faults: the SDK passes a guardrail's exceptions on.
@@ -292,11 +293,11 @@ def test_letters_that_json_escapes_are_read_as_letters() -> None:
 
 def test_exceptions_of_guardrails_end_the_run(faulty_plugins: None) -> None:
     config = FirewallConfig(plugins=("contract_raising",), on_error="raise")
-    model = scripted("done")
+    model = scripted(ANSWER)
     with pytest.raises(RuntimeError):
         run(protect(Agent(name="a", model=model), config), BENIGN["user"])
     assert not model.calls
-    model = scripted(call("look_up"), "done")
+    model = scripted(call("look_up"), ANSWER)
     with pytest.raises(UserError):
         run(protect(Agent(name="a", model=model, tools=[tool(BENIGN["tool"])]), config))
     assert CANARY not in seen(model)
@@ -352,9 +353,9 @@ def test_host_keeps_the_stopped_output_in_its_exception() -> None:
 
 def test_host_screens_only_the_last_message_of_a_run() -> None:
     said = [assistant_message(ATTACKS["response"]), call("look_up")]
-    model = ScriptedModel([said, [assistant_message("done")]])
-    result = run(protect(Agent(name="a", model=model, tools=[tool("nothing")]), CONFIG))
-    assert result.final_output == "done"
+    model = ScriptedModel([said, [assistant_message(ANSWER)]])
+    result = run(protect(Agent(name="a", model=model, tools=[tool("")]), CONFIG))
+    assert result.final_output == ANSWER
     assert CANARY in seen(model) + repr(result.new_items)
 
 

@@ -34,7 +34,7 @@ from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.detector import Detector, load_detector
 from alknet_firewall.detector.protocol import States
 from alknet_firewall.detector.weights import open_weights
-from alknet_firewall.errors import CodebookError, ConfigError, DetectorError
+from alknet_firewall.errors import AlknetFirewallError, CodebookError, ConfigError, DetectorError
 from alknet_firewall.passages import Piece, pieces
 from alknet_firewall.plugins import Plugins, load_plugins
 from alknet_firewall.verdict import CHANNELS, Action, Span, Verdict
@@ -158,8 +158,12 @@ class Engine:
         window = self.codebook.window
         for piece in pieces(text, self.detector.tokenizer, window.size, window.overlap):
             new_tokens = len(piece.ids) - (window.overlap if tally.tokens else 0)
-            if self.config.on_long != "screen_all" and tally.tokens + new_tokens > self.config.max_tokens:
+            left = self.config.max_tokens - tally.tokens
+            if self.config.on_long != "screen_all" and new_tokens > left:
                 tally.truncated = True
+                tally.tokens += left
+                if left > 0:  # what is still allowed is read, too
+                    yield piece.head(len(piece.ids) - new_tokens + left)
                 return
             tally.tokens += new_tokens
             yield piece
@@ -189,7 +193,7 @@ class Engine:
                     name: behavior.assess([passage], channels[index])[0]
                     for name, behavior in self.behaviors.items()
                 }
-                tallies[index].add(piece, evidence, self.codebook.group)
+                tallies[index].add(piece, evidence, self._together())
 
     def _verdict(self, tally: _Tally, channel: str) -> Verdict:
         findings = {name: self._finding(name, tally, channel) for name in tally.strongest}
@@ -342,4 +346,5 @@ def _verdict_of_error(error: Exception, channel: str, policy: str) -> Verdict:
     # Only the kind and the package's own messages are logged: an exception's text may quote the input.
     _log.error("screening failed (%s); the policy on_error says %s", type(error).__name__, action.value)
     score = 0.0 if action is Action.ALLOW else 1.0
-    return Verdict(action, score, 1.0 - score, channel=channel, error=f"{type(error).__name__}: {error}")
+    told = f": {error}" if isinstance(error, AlknetFirewallError) else ""  # another's message may quote the text
+    return Verdict(action, score, 1.0 - score, channel=channel, error=f"{type(error).__name__}{told}")

@@ -32,6 +32,11 @@ class Piece:
     offsets: IntArray
     origin: npt.NDArray[np.int64]
 
+    def head(self, n: int) -> Piece:
+        """The first `n` tokens."""
+        text = self.text[: int(self.offsets[n - 1, 1])]
+        return Piece(text, self.ids[:n], self.offsets[:n], self.origin[:n])
+
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:

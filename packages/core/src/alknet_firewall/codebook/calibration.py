@@ -67,7 +67,8 @@ class RateTable:
         tail = values >= threshold
         excess = np.average(values[tail] - threshold, weights=shares[tail])
         decay = 1 / max(excess, 1e-3)
-        return cls(values[picks], np.log(survival[picks]), float(decay), float(1 / np.sum(shares**2)))
+        reached = survival[np.searchsorted(values, values[picks], "left")]  # of equal values, all count
+        return cls(values[picks], np.log(np.minimum(reached, 1.0)), float(decay), float(1 / np.sum(shares**2)))
 
     def log_rate(self, log_odds: float, windows: int = 1) -> float:
         """Natural logarithm of the share of benign texts that reach `log_odds` in any of `windows` windows.

@@ -36,7 +36,7 @@ class CompileSettings:
     window: Window = Window(192, 32)
     words: bool = True
     buckets: int = 1 << 18
-    rows_per_source: int = 200
+    rows_per_source: int = 150
     windows_per_text: int = 4
     composed: Mapping[str, int] = field(
         default_factory=lambda: {
@@ -44,9 +44,10 @@ class CompileSettings:
             "jailbreaks": 4000,
             "benign": 3000,
             "benign_documents": 3000,
+            "excerpts": 1500,
         }
     )
     composed_weight: float = 0.5
     folds: int = 5
-    epochs: int = 2
+    epochs: int = 3
     seed: int = 0

@@ -33,8 +33,8 @@ class StateStore:
         self.suffix = len(detector.tokenizer.template.suffix)
         self._detector = detector
         self._windows = windows
-        # Windows of like length share a shard, so that little is padded.
-        order = np.argsort([len(ids) for ids in windows], kind="stable")
+        # In the order given, so that more windows at the end leave the shards before as they are.
+        order = np.arange(len(windows))
         self._shards = [order[i : i + _SHARD] for i in range(0, len(order), _SHARD)]
         self._folder = folder
 
@@ -92,12 +92,16 @@ class StateStore:
         template = self._detector.tokenizer.template
         prefix, suffix = np.array(template.prefix, np.int32), np.array(template.suffix, np.int32)
         texts = [np.concatenate([prefix, self._windows[window], suffix]) for window in shard]
-        count = max(1, _BATCH_TOKENS // len(texts[-1]))
-        for first in range(0, len(texts), count):
-            batch = texts[first : first + count]
-            states = self._detector.model.hidden_states(batch)
-            for row, ids in enumerate(batch):
-                yield {
-                    tap: normalised(states[tap][row, len(prefix) : len(ids)]).astype(np.float16)
+        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # so that little is padded
+        found: dict[int, dict[int, HalfArray]] = {}
+        while by_length:
+            count = max(1, _BATCH_TOKENS // len(texts[by_length[-1]]))
+            batch, by_length = by_length[-count:], by_length[:-count]
+            states = self._detector.model.hidden_states([texts[i] for i in batch])
+            for row, i in enumerate(batch):
+                found[i] = {
+                    tap: normalised(states[tap][row, len(prefix) : len(texts[i])]).astype(np.float16)
                     for tap in self._detector.taps
                 }
+        for i in range(len(texts)):
+            yield found[i]

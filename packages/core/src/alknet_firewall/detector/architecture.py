@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from alknet_firewall.errors import WeightsError
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -68,6 +70,11 @@ class Architecture:
         for name, largest in _LARGEST.items():
             if not 1 <= getattr(self, name) <= largest:
                 raise ValueError(f"{name} {getattr(self, name)} (it lies in 1..{largest})")
+
+    def mathematics(self) -> list[str]:
+        """What decides the states besides the tensors; numbers as float32, as one door stores them."""
+        floats = [f"{np.float32(value):.9g}" for value in (self.rope_theta, self.norm_eps)]
+        return [self.family, str(self.n_heads), str(self.n_kv_heads), str(self.head_size), *floats]
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], where: str) -> Architecture:

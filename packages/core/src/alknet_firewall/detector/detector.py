@@ -14,7 +14,7 @@ from alknet_firewall.detector.tokenizer import Tokenizer, load_tokenizer
 from alknet_firewall.detector.weights import Weights
 from alknet_firewall.errors import DetectorError
 
-_FINGERPRINT_FORMAT = 1
+_FINGERPRINT_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,13 @@ def why_not(backend: Backend, family: str = "llama") -> str | None:
 
 
 def fingerprint(weights: Weights, tokenizer: Tokenizer, taps: tuple[int, ...]) -> str:
-    """SHA-256 over the weights up to the last tap, the tokenizer, the template and the taps, as hex digits.
+    """SHA-256 over weights up to the last tap, architecture, tokenizer, template and taps, as hex digits.
 
     Hashing all values takes a second, so the result is cached by a hash of the files.
     """
 
     def compute() -> bytes:
-        parts = [weights.digest(max(taps)), tokenizer.digest(), sorted(taps)]
+        parts = [weights.digest(max(taps)), tokenizer.digest(), sorted(taps), weights.architecture.mathematics()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest().encode()
 
     described = f"{_FINGERPRINT_FORMAT} {weights.file_digest()} {sorted(taps)}"

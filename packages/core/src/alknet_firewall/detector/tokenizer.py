@@ -63,6 +63,7 @@ class Tokenizer:
     def __init__(self, backend: HfTokenizer, control_ids: dict[str, int]) -> None:
         """Wraps a `tokenizers` tokenizer that has no added tokens; `control_ids` are those of the template."""
         self._backend = backend
+        self._control = np.array(sorted(control_ids.values()), np.int32)
         size = backend.get_vocab_size(with_added_tokens=False)
         self.vocabulary = tuple(backend.id_to_token(i) or "" for i in range(size))
         self.template = self._chat_template(control_ids)
@@ -71,7 +72,16 @@ class Tokenizer:
         """Tokenizes `text` as plain text."""
         encoding = self._backend.encode(text, add_special_tokens=False)
         ids = np.array(encoding.ids, np.int32)
+        if len(self._control) and (from_text := np.isin(ids, self._control)).any():
+            # Some kinds of tokenizer know `</s>` as a word: in a text it is no more than any other word.
+            ids[from_text] = self._plain
         return Encoding(ids, np.array(encoding.offsets, np.int32).reshape(-1, 2))
+
+    @property
+    def _plain(self) -> int:
+        """An id that stands for nothing in particular."""
+        ids = [i for i in self._backend.encode("?", add_special_tokens=False).ids if i not in self._control]
+        return ids[0] if ids else int(np.setdiff1d(np.arange(len(self.vocabulary)), self._control)[0])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`."""

@@ -177,7 +177,9 @@ class FolderWeights(Weights):
                 int(match.group(1)) < n_layers if match else "embed" in name or "wte" in name or "wpe" in name
             )
 
-        return sorted(name for name in self._where if wanted(name))
+        # A decoder saved without its head has names without this prefix; the canonical ones have it.
+        prefix = "model." if self.architecture.family == "llama" else ""
+        return sorted(prefix + name.removeprefix(prefix) for name in self._where if wanted(name))
 
     def file_digest(self) -> str:
         tokenizer = self.path / "tokenizer.json"

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from alknet_firewall.compile.generators import benign, benign_documents, injections, jailbreaks
+from alknet_firewall.compile.generators import benign, benign_documents, excerpts, injections, jailbreaks
 from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
 
@@ -21,6 +21,7 @@ GENERATORS: Mapping[str, Generator] = {
     "jailbreaks": jailbreaks.generate,
     "benign": benign.generate,
     "benign_documents": benign_documents.generate,
+    "excerpts": excerpts.generate,
 }
 
 
@@ -40,9 +41,10 @@ def composed_rows(rows: Sequence[Row], counts: Mapping[str, int], seed: int) -> 
     """
     pool = Pool(rows)
     composed = []
-    for number, (name, generate) in enumerate(sorted(GENERATORS.items())):
+    for name, generate in sorted(GENERATORS.items()):
         before: list[str] = []
-        for row in generate(pool, np.random.default_rng([seed, number]), counts.get(name, 0)):
+        own_seed = [seed, *name.encode()]  # by name: another generator changes nothing in the rows of this one
+        for row in generate(pool, np.random.default_rng(own_seed), counts.get(name, 0)):
             # An attack and its partner are made in one go: what was drawn for one is in the other, too.
             composed.append(replace(row, borrowed=tuple(sorted({*before, *pool.drawn}))))
             before, pool.drawn = pool.drawn, []
