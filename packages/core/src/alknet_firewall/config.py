@@ -44,10 +44,9 @@ class BehaviorSettings(_Settings):
     """What to do about one behavior.
 
     Attributes:
-        block: False-alarm rate in (0, 1] up to which an alarm blocks; None: the codebook's for this behavior
-            and channel.
-        review: False-alarm rate in (0, 1] up to which an alarm asks for review, at least `block`; None: as
-            above.
+        block: False-alarm rate in (0, 1] up to which an alarm blocks; None: `block_false_alarm_rate`.
+        review: False-alarm rate in (0, 1] up to which an alarm asks for review, at least `block`; None:
+            `review_false_alarm_rate`.
         action: The strictest thing that an alarm may do; `off` raises none. None: the behavior's own default.
     """
 

@@ -46,8 +46,8 @@ BENIGN = ("benign", "hard_negative", "honest")
 ATTACK = ("injection", "jailbreak")
 _FEWEST = 30  # rows of a label that a behavior needs
 _RIDGE = 1e-3
-_TEXT_CHANNELS = {"response": ("response", "document")}
-"""Channels whose benign text stands for one that has little of its own: answers are calibrated beside documents."""
+_STANDS_FOR = {"response": CHANNELS}
+"""Channels that have little benign text of their own: an answer can look like anything that is harmless elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ def _tables(
     position = np.searchsorted(rows, corpus.row[windows])
     own = [corpus.rows[i] for i in rows]
     for channel in CHANNELS:
-        stands = _TEXT_CHANNELS.get(channel, (channel,))
+        stands = _STANDS_FOR.get(channel, (channel,))
         usable = np.array([row.label in benign and row.channel in stands for row in own])
         if usable.sum() < _FEWEST:  # nothing of this channel: all benign text stands for it
             usable = np.array([row.label in benign for row in own])
