@@ -40,4 +40,5 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
             raise LookupError("the benign documents at hand hold no further excerpts")
         seen.add(text)
         channel = ("document", "tool")[number % 2]
-        yield Row(text, "benign", f"gen_excerpts_{channel}", channel, gid=carrier.gid or carrier.source, lang=carrier.lang)
+        group = carrier.gid or carrier.source
+        yield Row(text, "benign", f"gen_excerpts_{channel}", channel, gid=group, lang=carrier.lang)
