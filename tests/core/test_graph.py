@@ -18,8 +18,8 @@ from alknet_firewall.errors import WeightsError
 
 FloatArray = npt.NDArray[np.float32]
 TAPS = (1, 4, 8, 16)
-INT8_COSINE = 0.96  # of a token's state with the reference's, at the worst token of the texts; the mean is asserted above
-INT8_MEAN_COSINE = 0.995
+INT8_COSINE = 0.96  # of a token's state with the reference's, at the worst token of the texts; of the mean, below
+INT8_MEAN_COSINE = 0.99
 
 
 @pytest.fixture(scope="module")

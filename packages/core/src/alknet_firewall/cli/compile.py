@@ -42,6 +42,9 @@ def compile_command(
     composed: Annotated[
         bool, typer.Option("--composed/--no-composed", help="Add composed attacks and partners.")
     ] = True,
+    related: Annotated[
+        bool, typer.Option("--related/--no-related", help="Leave sources that share passages out together.")
+    ] = True,
     folds: Annotated[int | None, typer.Option(min=2, help="Parts that the sources are divided into.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     cache: Annotated[
@@ -80,7 +83,7 @@ def compile_command(
         taps=tuple(sorted(set(tap))) if tap else None,
         basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
         readouts=tuple(readout) if readout else None, directions=directions, words=words,
-        rows_per_source=rows_per_source, folds=folds, seed=seed, composed=None if composed else {},
+        rows_per_source=rows_per_source, related=related, folds=folds, seed=seed, composed=None if composed else {},
     ))  # fmt: skip
     rows = list(read_rows(data))
     plugins = load_plugins()

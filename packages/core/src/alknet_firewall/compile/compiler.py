@@ -28,7 +28,14 @@ from alknet_firewall.compile.combine import logistic_weights
 from alknet_firewall.compile.corpus import Corpus, choose_rows, cut_rows
 from alknet_firewall.compile.features import Features, make_features
 from alknet_firewall.compile.fit import Fitted, fit_group, one_density_pair, strongest_windows
-from alknet_firewall.compile.folds import COMPOSED, assign_folds, related_sources, row_weights, training_rows
+from alknet_firewall.compile.folds import (
+    COMPOSED,
+    assign_folds,
+    every_source,
+    related_sources,
+    row_weights,
+    training_rows,
+)
 from alknet_firewall.compile.generators import composed_rows
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
@@ -295,7 +302,7 @@ def _appended(splines: Splines, one: Splines) -> Splines:
 
 
 def _folds(corpus: Corpus, settings: CompileSettings) -> dict[str, int]:
-    groups = related_sources(corpus)
+    groups = related_sources(corpus) if settings.related else every_source(corpus)
     if len(set(groups.values())) < 2 * settings.folds:
         raise DataError(
             f"{len(set(groups.values()))} unrelated sources: leaving some out in {settings.folds} parts needs "

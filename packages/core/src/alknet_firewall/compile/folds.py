@@ -30,8 +30,8 @@ def related_sources(corpus: Corpus) -> dict[str, int]:
         source = corpus.rows[corpus.row[window]].source
         if not source.startswith(COMPOSED) and len(ids) >= _SHINGLE:
             sketches.setdefault(source, []).append(_sketch(ids))
-    sources = sorted({row.source for row in corpus.rows if not row.source.startswith(COMPOSED)})
-    group = {source: i for i, source in enumerate(sources)}
+    group = every_source(corpus)
+    sources = list(group)
     pooled = {source: set().union(*parts) for source, parts in sketches.items()}
     for i, a in enumerate(sources):
         for b in sources[:i]:
@@ -43,6 +43,12 @@ def related_sources(corpus: Corpus) -> dict[str, int]:
                 old, new = group[a], group[b]
                 group = {source: new if number == old else number for source, number in group.items()}
     return group
+
+
+def every_source(corpus: Corpus) -> dict[str, int]:
+    """Puts every source that was not composed into a group of its own."""
+    sources = sorted({row.source for row in corpus.rows if not row.source.startswith(COMPOSED)})
+    return {source: i for i, source in enumerate(sources)}
 
 
 def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) -> dict[str, int]:

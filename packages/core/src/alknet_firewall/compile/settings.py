@@ -24,6 +24,7 @@ class CompileSettings:
         windows_per_text: At most so many windows of a text, those with the payload first where it is known.
         composed: How many rows each generator composes; none if empty.
         composed_weight: Weight of all composed rows together, relative to all others together.
+        related: Whether sources that share passages are left out together.
         folds: Parts that the sources are divided into, each left out once.
         epochs: Passes over the data when heads are learned.
         seed: Of everything random.
@@ -48,6 +49,7 @@ class CompileSettings:
         }
     )
     composed_weight: float = 0.5
+    related: bool = True
     folds: int = 5
     epochs: int = 3
     seed: int = 0

