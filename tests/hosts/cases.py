@@ -1,7 +1,7 @@
 """The table of the contract suite: what is sent through every slot of every host.
 
-Every content that has text holds the canary, a word that stands nowhere else: where the content is stopped, the
-word must be nowhere; where it passes, the model must have got it.
+Every content that has text, but for the short ones, holds the canary, a word that stands nowhere else: where the
+content is stopped, the word must be nowhere; where it passes, the model must have got it.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ NON_ENGLISH_BENIGN = {
     "tool": f"Météo à {CANARY} : 17 degrés, pluie légère, vent d'ouest.",
     "response": f"Поезд в {CANARY} отправляется в 9:40 с третьего пути.",
 }
+SHORT = {"user": "Thanks.", "document": "Closed.", "tool": "All is well.", "response": "Done."}
+"""So little to go by that a false alarm is likely: whatever the engine decides, hosts must decide as well."""
 _FILLER = (
     "The museum of local history was founded by a teacher who collected tools, letters and photographs. "
     "Its first rooms were above the bakery, and visitors came mostly on market days. In spring the garden is open "
@@ -110,6 +112,7 @@ def _of_channel(channel: str) -> list[Case]:
         Case("benign", channel, benign, False),
         *_parts(channel, attack),
         *_parts(channel, benign),
+        Case("benign, short", channel, SHORT[channel], None),
         Case("image only", channel, [IMAGE], False),
         Case("empty", channel, "", False),
         Case("white space", channel, " \n\t ", False),

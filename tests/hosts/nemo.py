@@ -15,6 +15,8 @@ from tests.hosts.contract import Outcome, Slot
 REFUSAL = "I'm sorry, I can't respond to that."
 ANSWER = "Gladly, here is the answer."
 CALM = "a calm chunk"
+RESULT = "The parcel was delivered on Tuesday at noon."
+"""What tools return beside the content: it must pass, else the content is not what is tested."""
 RAILS = """
 rails:
   input: {flows: [alknet firewall check input]}
@@ -212,7 +214,7 @@ async def _colang_1(kind: str, content: object, config: FirewallConfig) -> Outco
     if kind == "retrieval":
         with_retriever(app, [CALM, content])
     if kind == "tool input":
-        messages = tool_exchange("All is well.", content, "All is very well.")
+        messages = tool_exchange(RESULT, content, RESULT)
     result = await app.generate_async(messages=messages, options={"output_vars": ["relevant_chunks_sep"]})
     kept = (result.output_data or {}).get("relevant_chunks_sep")
     blocked = kept == [CALM] if kind == "retrieval" else REFUSAL in repr(result.response)
@@ -232,7 +234,7 @@ async def _colang_2(kind: str, content: object, config: FirewallConfig) -> Outco
         return ActionResult(None, context_updates=update)
 
     async def call_tool() -> object:
-        return content if kind == "tool input" else "All is well."
+        return content if kind == "tool input" else RESULT
 
     async def ask_model(**everything: object) -> dict[str, object]:
         seen.append(repr(everything))

@@ -202,6 +202,23 @@ def test_what_the_caller_sends_as_history_is_not_screened() -> None:
     assert CANARY in "".join(model.prompts)  # see docs/hosts.md
 
 
+def test_a_dropped_tool_call_stays_in_the_log_of_events() -> None:
+    app, _ = application(GUARDED, None, tool_call(ATTACKS["response"]))
+    result = run(app.generate_async(messages=user("Hello"), options={"log": {"internal_events": True}}))
+    assert CANARY not in f"{result.response} {result.tool_calls}"
+    assert CANARY in str(result.log.internal_events)  # see docs/hosts.md
+
+
+def test_with_a_tool_output_rail_a_message_after_a_tool_exchange_has_no_answer() -> None:
+    messages = [*tool_exchange(BENIGN["tool"]), {"role": "assistant", "content": ANSWER}, *user("And now?")]
+    bare = PASSTHROUGH.replace("import_paths: [alknet_firewall_nemo]", "")
+    naive = "define subflow nothing\n  $nothing = 1\n"
+    for yaml, calls in ((bare, 1), (bare + rails("tool_output", "nothing"), 0)):
+        app, model = application(yaml, naive, ANSWER)
+        run(app.generate_async(messages=messages))
+        assert len(model.prompts) == calls  # see docs/hosts.md
+
+
 def test_a_refused_message_is_not_in_the_next_prompt() -> None:
     app, model = application(PLAIN + RAILS, None, ANSWER)
     messages = user(ATTACKS["user"])

@@ -351,6 +351,33 @@ def test_host_keeps_the_stopped_output_in_its_exception() -> None:
     assert CANARY in repr(caught.value.run_data.new_items)
 
 
+def test_host_keeps_the_stopped_output_in_the_streamed_result() -> None:
+    async def result_of_a_stopped_run() -> Any:
+        agent = protect(Agent(name="a", model=scripted(ATTACKS["response"])), CONFIG)
+        result = Runner.run_streamed(agent, "hello", run_config=RUN)
+        with pytest.raises(OutputGuardrailTripwireTriggered):
+            [event async for event in held_back(result)]
+        return result
+
+    result = asyncio.run(result_of_a_stopped_run())
+    assert CANARY in repr([result.new_items, result.raw_responses])
+
+
+def test_host_hands_over_arguments_of_a_handoff_unseen() -> None:
+    received: list[str] = []
+
+    async def receive(context: object, arguments: str) -> Agent[Any]:
+        received.append(arguments)
+        return behind
+
+    behind = Agent(name="behind", model=scripted(ANSWER))
+    to_behind = Handoff("transfer_to_behind", "", {}, receive, "behind", strict_json_schema=False)
+    start = Agent(name="start", model=scripted(call("transfer_to_behind", why=ATTACKS["response"])))
+    start.handoffs = [to_behind]
+    assert run(protect(start, CONFIG)).final_output == ANSWER
+    assert CANARY in repr(received)
+
+
 def test_host_screens_only_the_last_message_of_a_run() -> None:
     said = [assistant_message(ATTACKS["response"]), call("look_up")]
     model = ScriptedModel([said, [assistant_message(ANSWER)]])

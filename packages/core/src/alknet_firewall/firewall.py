@@ -33,7 +33,7 @@ from alknet_firewall.codebook.spans import sentence_range, strongest_range
 from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.detector import Detector, load_detector
 from alknet_firewall.detector.protocol import States
-from alknet_firewall.detector.weights import open_weights
+from alknet_firewall.detector.weights import Weights, open_weights
 from alknet_firewall.errors import AlknetFirewallError, CodebookError, ConfigError, DetectorError
 from alknet_firewall.passages import Piece, pieces
 from alknet_firewall.plugins import Plugins, load_plugins
@@ -288,6 +288,8 @@ def load_engine(config: FirewallConfig) -> Engine:
     else:
         codebook = load_codebook(config.codebook, plugins.readouts)
     weights = open_weights(config.weights, allow_moving_revision=config.allow_moving_revision)
+    if max(codebook.taps) > weights.architecture.n_layers:
+        raise _other_detector(codebook, weights, f"a model of {weights.architecture.n_layers} blocks")
     detector = load_detector(
         weights,
         codebook.taps,
@@ -299,17 +301,21 @@ def load_engine(config: FirewallConfig) -> Engine:
         max_length=codebook.window.size + 64,
     )
     if detector.fingerprint != codebook.fingerprint:
-        raise CodebookError(
-            f"the codebook was compiled for another detector: it names {codebook.detector} "
-            f"({codebook.fingerprint[:12]}), the weights are {weights.path} ({detector.fingerprint[:12]}). "
-            "Use the weights it was compiled for, or compile a codebook for these: alknet-firewall compile"
-        )
+        raise _other_detector(codebook, weights, detector.fingerprint[:12])
     behaviors: dict[str, Behavior] = {**plugins.behaviors, **codebook.behaviors}
     for name in config.behaviors:
         if name not in behaviors:
             raise ConfigError(f"behaviors.{name}: no such behavior; there are {', '.join(sorted(behaviors))}")
     off = {name for name, behavior in behaviors.items() if _action(config, name, behavior) == "off"}
     return Engine(config, codebook, detector, plugins, {k: v for k, v in behaviors.items() if k not in off})
+
+
+def _other_detector(codebook: Codebook, weights: Weights, found: str) -> CodebookError:
+    return CodebookError(
+        f"the codebook was compiled for another detector: it names {codebook.detector} "
+        f"({codebook.fingerprint[:12]}), the weights are {weights.path} ({found}). "
+        "Use the weights it was compiled for, or compile a codebook for these: alknet-firewall compile"
+    )
 
 
 def _action(config: FirewallConfig, name: str, behavior: Behavior) -> str:

@@ -119,7 +119,8 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
 
     table = Table(title="Attack sources that were left out, against benign sources left out with them")
     for heading in ("source", "behavior", "rows", "AUROC", "recall at 1 %", "recall at 5 %"):
-        table.add_column(heading, justify="left" if heading in ("source", "behavior") else "right")
+        words = heading in ("source", "behavior")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=heading == "source")
     for source, ranking in found.items():
         own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK]
         figures = [shown(ranking.auroc), *(shown(estimate) for estimate in ranking.recall.values())]

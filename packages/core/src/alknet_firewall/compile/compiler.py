@@ -33,6 +33,7 @@ from alknet_firewall.compile.folds import (
     assign_folds,
     every_source,
     related_sources,
+    row_folds,
     row_weights,
     training_rows,
 )
@@ -170,11 +171,12 @@ def _compile_group(
         [behaviors.index(row.label) + 1 if row.label in behaviors else 0 for row in corpus.rows]
     )
     fold_of = _folds(corpus, settings)
+    row_fold = row_folds(corpus.rows, fold_of, classes, settings.folds, _FEWEST)
     real: IntArray = np.array([i for i in used.tolist() if not corpus.rows[i].source.startswith(COMPOSED)])
     from_states = np.zeros((len(corpus.row), len(behaviors)))
     from_words = np.zeros_like(from_states)
     for fold in range(settings.folds):
-        rows = np.intersect1d(training_rows(corpus.rows, fold_of, fold), used)
+        rows = np.intersect1d(training_rows(corpus.rows, row_fold, fold_of, fold), used)
         stage = f"{name}: fold {fold + 1} of {settings.folds}"
         fitted = fit_group(
             corpus,
@@ -185,21 +187,20 @@ def _compile_group(
             len(behaviors),
             lambda share, at=stage: progress(at, share),  # type: ignore[misc]
         )
-        out = real[[fold_of[corpus.rows[i].source] == fold for i in real]]
+        out = real[row_fold[real] == fold]
         windows = corpus.windows_of(out)
         states, words = fitted.evidence(features)
         from_states[windows], from_words[windows] = states[windows], words[windows]
     stack = _Stack.fit(corpus, real, classes, from_states, from_words, settings)
     windows = corpus.windows_of(real)
     log_odds = stack.log_odds(from_states[windows], from_words[windows])  # (windows, behaviors)
-    left_out = np.array([fold_of[corpus.rows[i].source] for i in real])
     tables = _tables(corpus, real, windows, log_odds, benign, settings)
     combined = _tables(
         corpus, real, windows, np.logaddexp.reduce(log_odds, axis=1)[:, None], benign, settings
     )
     position = np.searchsorted(real, corpus.row[windows])
     strongest = strongest_windows(np.logaddexp.reduce(log_odds, axis=1), position)
-    held_out = HeldOut([corpus.rows[i] for i in real], left_out, log_odds[strongest])
+    held_out = HeldOut([corpus.rows[i] for i in real], row_fold[real], log_odds[strongest])
     final = fit_group(
         corpus, features, used, classes[used], settings, len(behaviors),
         lambda share: progress(f"{name}: all rows", share),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,15 +72,37 @@ def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) 
     return fold
 
 
-def training_rows(rows: Sequence[Row], fold: dict[str, int], left_out: int | None) -> npt.NDArray[np.int64]:
-    """Rows that have nothing of the fold left out: neither a source of it nor a composed text that borrowed there."""
+def row_folds(
+    rows: Sequence[Row], fold: dict[str, int], classes: npt.NDArray[np.int64], folds: int, fewest: int
+) -> npt.NDArray[np.int64]:
+    """The fold of each row, (n,): that of its source, -1 for composed rows.
 
-    def allowed(row: Row) -> bool:
-        return left_out is None or left_out not in {
-            fold.get(source) for source in (row.source, *row.borrowed)
-        }
+    A behavior that only one source shows cannot be learnt without it: the rows of such a source are dealt by their
+    group instead (and the figures for it are then those of more text of the same source).
 
-    return np.array([i for i, row in enumerate(rows) if allowed(row)], np.int64)
+    Args:
+        rows: n rows.
+        fold: Of each source.
+        classes: 0 for benign, b + 1 for behavior b, (n,).
+        folds: How many there are.
+        fewest: Rows of a behavior that have to be left when a fold is left out.
+    """
+    found = np.array([-1 if row.source.startswith(COMPOSED) else fold[row.source] for row in rows], np.int64)
+    for behavior in range(1, int(classes.max()) + 1):
+        own = classes == behavior
+        for number in range(folds):
+            if (own & (found != number)).sum() < fewest:
+                for i in np.flatnonzero(own & (found == number)).tolist():
+                    found[i] = zlib.crc32((rows[i].gid or rows[i].text).encode("utf-8", "replace")) % folds
+    return found
+
+
+def training_rows(
+    rows: Sequence[Row], row_fold: npt.NDArray[np.int64], fold: dict[str, int], left_out: int
+) -> npt.NDArray[np.int64]:
+    """Rows that have nothing of the fold left out: none that is in it, no composed text that borrowed there."""
+    borrowed = np.array([left_out in {fold.get(source) for source in row.borrowed} for row in rows])
+    return np.flatnonzero((row_fold != left_out) & ~borrowed)
 
 
 def row_weights(
