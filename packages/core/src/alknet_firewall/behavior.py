@@ -45,6 +45,11 @@ class Evidence:
     contributions: dict[str, float] = field(default_factory=dict)
     token_scores: npt.NDArray[np.float32] | None = None
 
+    def __post_init__(self) -> None:
+        """Turns numpy's numbers into Python's: they end up in verdicts, and those in JSON."""
+        object.__setattr__(self, "log_odds", float(self.log_odds))
+        object.__setattr__(self, "contributions", {k: float(v) for k, v in self.contributions.items()})
+
 
 class Behavior(Protocol):
     """Recognises one behavior; plugins return these from the hook `alknet_firewall_behaviors`."""

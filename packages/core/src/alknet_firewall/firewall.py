@@ -21,9 +21,7 @@ import numpy as np
 from alknet_firewall.behavior import Behavior, Evidence, Passage
 from alknet_firewall.codebook.codebook import Codebook, load_codebook, parse_codebook
 from alknet_firewall.codebook.compose import (
-    Decision,
     Finding,
-    Thresholds,
     compose,
     decide_alone,
     decide_together,
@@ -34,9 +32,10 @@ from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.detector import Detector, load_detector
 from alknet_firewall.detector.protocol import States
 from alknet_firewall.detector.weights import Weights, open_weights
-from alknet_firewall.errors import AlknetFirewallError, CodebookError, ConfigError, DetectorError
+from alknet_firewall.errors import AlknetFirewallError, CodebookError, DetectorError
 from alknet_firewall.passages import Piece, pieces
 from alknet_firewall.plugins import Plugins, load_plugins
+from alknet_firewall.policy import action_of, check_settings, group_of, limit_of, thresholds_of
 from alknet_firewall.verdict import CHANNELS, Action, Span, Verdict
 
 _BATCH_TOKENS = 4096  # of one call of the detector: bounds memory whatever is screened
@@ -117,7 +116,13 @@ class Firewall:
         if not listed:
             return []
         try:
-            return self.engine.judge(listed, [channel] * len(listed))
+            engine = self.engine
+        except Exception as error:
+            if self.config.on_error == "raise":
+                raise
+            return [_verdict_of_error(error, channel, self.config.on_error) for _ in listed]
+        try:
+            return engine.judge(listed, [channel] * len(listed))
         except Exception as error:
             if self.config.on_error == "raise":
                 raise
@@ -171,6 +176,7 @@ class Engine:
     def _assess(
         self, waiting: list[tuple[int, Piece]], channels: Sequence[str], tallies: list[_Tally]
     ) -> None:
+        group = group_of(self.config, self.codebook)
         template, by_length = (
             self.detector.tokenizer.template,
             sorted(waiting, key=lambda item: len(item[1].ids)),
@@ -193,21 +199,22 @@ class Engine:
                     name: behavior.assess([passage], channels[index])[0]
                     for name, behavior in self.behaviors.items()
                 }
-                tallies[index].add(piece, evidence, self._together())
+                tallies[index].add(piece, evidence, group)
 
     def _verdict(self, tally: _Tally, channel: str) -> Verdict:
         findings = {name: self._finding(name, tally, channel) for name in tally.strongest}
         decisions = []
-        together = [findings[name] for name in self._together() if name in findings]
-        if together:
+        group = group_of(self.config, self.codebook)
+        if group and findings:
             table = self.codebook.combined[channel]
-            thresholds = Thresholds(self.config.block_false_alarm_rate, self.config.review_false_alarm_rate)
             log_rate = table.log_rate(tally.group_log_odds, tally.windows)
             rate = table.rate(tally.group_log_odds, tally.windows)
-            decisions.append(decide_together(together, log_rate, rate, thresholds))
+            together = [findings[name] for name in group]
+            decisions.append(decide_together(together, log_rate, rate, thresholds_of(self.config)))
         for name, finding in findings.items():
-            if finding not in together:
-                decisions.append(self._decide_alone(name, finding))
+            if name not in group:
+                limit = limit_of(self.config, name, self.behaviors[name])
+                decisions.append(decide_alone(finding, thresholds_of(self.config, name), limit))
         decision = compose(decisions)
         action = decision.action
         if tally.truncated:
@@ -222,29 +229,21 @@ class Engine:
             truncated=tally.truncated,
         )
 
-    def _together(self) -> list[str]:
-        """Behaviors that decide as a group: those of the codebook's group without settings of their own."""
-        return [name for name in self.codebook.group if name not in self.config.behaviors]
-
     def _finding(self, name: str, tally: _Tally, channel: str) -> Finding:
         behavior, strongest = self.behaviors[name], tally.strongest[name]
         log_odds = strongest.evidence.log_odds
+        log_rate = float(behavior.log_false_alarm_rate(log_odds, channel, tally.windows))
+        rate = float(behavior.false_alarm_rate(log_odds, channel, tally.windows))
+        if not (0 <= rate <= 1 and log_rate <= 0):  # a rate that is no number compares as neither rare nor common
+            raise DetectorError(f"behavior {name!r} gave a false-alarm rate of {rate} (logarithm {log_rate})")
         return Finding(
             behavior=name,
             log_odds=log_odds,
-            log_rate=behavior.log_false_alarm_rate(log_odds, channel, tally.windows),
-            rate=behavior.false_alarm_rate(log_odds, channel, tally.windows),
+            log_rate=log_rate,
+            rate=rate,
             contributions=strongest.evidence.contributions,
             span=_span(strongest.piece, strongest.evidence),
         )
-
-    def _decide_alone(self, name: str, finding: Finding) -> Decision:
-        own, config = self.config.behaviors.get(name), self.config
-        action = (own.action if own else None) or self.behaviors[name].default_action
-        block = (own.block if own else None) or config.block_false_alarm_rate
-        review = (own.review if own else None) or max(block, config.review_false_alarm_rate)
-        limit = {"inform": Action.ALLOW, "review": Action.REVIEW}.get(action, Action.BLOCK)
-        return decide_alone(finding, Thresholds(block, review), limit)
 
 
 @dataclass(frozen=True)
@@ -303,10 +302,14 @@ def load_engine(config: FirewallConfig) -> Engine:
     if detector.fingerprint != codebook.fingerprint:
         raise _other_detector(codebook, weights, detector.fingerprint[:12])
     behaviors: dict[str, Behavior] = {**plugins.behaviors, **codebook.behaviors}
-    for name in config.behaviors:
-        if name not in behaviors:
-            raise ConfigError(f"behaviors.{name}: no such behavior; there are {', '.join(sorted(behaviors))}")
-    off = {name for name, behavior in behaviors.items() if _action(config, name, behavior) == "off"}
+    check_settings(config, codebook, behaviors)
+    if any(
+        len(behavior.lexicon.folded) != len(detector.tokenizer.vocabulary)
+        for behavior in codebook.behaviors.values()
+        if behavior.lexicon is not None
+    ):
+        raise CodebookError("the codebook's lexicon is not of the detector's vocabulary: the file is damaged")
+    off = {name for name, behavior in behaviors.items() if action_of(config, name, behavior) == "off"}
     return Engine(config, codebook, detector, plugins, {k: v for k, v in behaviors.items() if k not in off})
 
 
@@ -316,11 +319,6 @@ def _other_detector(codebook: Codebook, weights: Weights, found: str) -> Codeboo
         f"({codebook.fingerprint[:12]}), the weights are {weights.path} ({found}). "
         "Use the weights it was compiled for, or compile a codebook for these: alknet-firewall compile"
     )
-
-
-def _action(config: FirewallConfig, name: str, behavior: Behavior) -> str:
-    own = config.behaviors.get(name)
-    return (own.action if own else None) or behavior.default_action
 
 
 def _check_text(text: object) -> None:
@@ -339,11 +337,14 @@ def _check_states(states: States, taps: Sequence[int], batch: int, longest: int)
 
 
 def _span(piece: Piece, evidence: Evidence) -> Span | None:
-    if evidence.token_scores is None or not len(evidence.token_scores):
-        return None
-    first, last = strongest_range(evidence.token_scores)
+    scores = evidence.token_scores
+    if scores is None or scores.shape != piece.ids.shape or not np.isfinite(scores).all():
+        return None  # an explanation that cannot be given must not stand in the way of a verdict
+    first, last = strongest_range(scores)
     start, end = sentence_range(piece.text, int(piece.offsets[first, 0]), int(piece.offsets[last - 1, 1]))
     inside = np.flatnonzero((piece.offsets[:, 1] > start) & (piece.offsets[:, 0] < end))
+    if not len(inside):
+        return None
     return Span(int(piece.origin[inside[0], 0]), int(piece.origin[inside[-1], 1]))
 
 

@@ -146,7 +146,7 @@ def _revision() -> str:
 
     try:
         found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"],
             capture_output=True,
             text=True,
             check=False,

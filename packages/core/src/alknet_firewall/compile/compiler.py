@@ -177,11 +177,15 @@ def _compile_group(
     from_words = np.zeros_like(from_states)
     for fold in range(settings.folds):
         rows = np.intersect1d(training_rows(corpus.rows, row_fold, fold_of, fold), used)
+        for b, behavior in enumerate(behaviors):
+            if (classes[rows] == b + 1).sum() < 2 or (classes[rows] == 0).sum() < 2:
+                raise DataError(f"{behavior}: its rows and benign ones must come from sources of more than one fold")
         stage = f"{name}: fold {fold + 1} of {settings.folds}"
         fitted = fit_group(
             corpus,
             features,
             rows,
+            np.flatnonzero(row_fold != fold),
             classes[rows],
             settings,
             len(behaviors),
@@ -189,23 +193,27 @@ def _compile_group(
         )
         out = real[row_fold[real] == fold]
         windows = corpus.windows_of(out)
-        states, words = fitted.evidence(features)
+        states, words = fitted.evidence()
         from_states[windows], from_words[windows] = states[windows], words[windows]
-    stack = _Stack.fit(corpus, real, classes, from_states, from_words, settings)
     windows = corpus.windows_of(real)
-    log_odds = stack.log_odds(from_states[windows], from_words[windows])  # (windows, behaviors)
+    position = np.searchsorted(real, corpus.row[windows])
+    log_odds = np.zeros((len(windows), len(behaviors)))
+    for fold in range(settings.folds):  # nor does the combination see the sources that it is judged on
+        others = _Stack.fit(corpus, real[row_fold[real] != fold], classes, from_states, from_words, settings)
+        own = row_fold[real][position] == fold
+        log_odds[own] = others.log_odds(from_states[windows[own]], from_words[windows[own]])
+    stack = _Stack.fit(corpus, real, classes, from_states, from_words, settings)
     tables = _tables(corpus, real, windows, log_odds, benign, settings)
     combined = _tables(
         corpus, real, windows, np.logaddexp.reduce(log_odds, axis=1)[:, None], benign, settings
     )
-    position = np.searchsorted(real, corpus.row[windows])
     strongest = strongest_windows(np.logaddexp.reduce(log_odds, axis=1), position)
     held_out = HeldOut([corpus.rows[i] for i in real], row_fold[real], log_odds[strongest])
     final = fit_group(
-        corpus, features, used, classes[used], settings, len(behaviors),
+        corpus, features, used, np.arange(len(corpus.rows)), classes[used], settings, len(behaviors),
         lambda share: progress(f"{name}: all rows", share),
     )  # fmt: skip
-    lexicon = None if features.words is None else Lexicon(folded, features.words.rarity)
+    lexicon = None if final.words is None else Lexicon(folded, final.words.rarity)
     made = {
         behavior: stack.behavior(b, behavior, default_action, final, lexicon, tables[b], readouts)
         for b, behavior in enumerate(behaviors)
@@ -280,7 +288,7 @@ class _Stack:
             word_benign, word_attack = self.words[b]
             benign, attack = _appended(benign, word_benign), _appended(attack, word_attack)
             weights = np.append(weights, weight[1])
-            word_weights = fitted.words[b]
+            word_weights = fitted.words.weights[b]
         return CodebookBehavior(
             name=name,
             default_action=default_action,
@@ -335,7 +343,9 @@ def _tables(
         hit = usable[position]
         share = (weights / np.maximum(np.bincount(position, minlength=len(own)), 1))[position[hit]]
         for column in range(log_odds.shape[1]):
-            tables[column][channel] = RateTable.fit(log_odds[hit, column], share)
+            table = RateTable.fit(log_odds[hit, column], share)
+            # Windows of one text are not independent: what can be known is bounded by the number of texts.
+            tables[column][channel] = replace(table, count=float(1 / np.sum((weights / weights.sum()) ** 2)))
     return tables
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_matrix
 
 from alknet_firewall.codebook.readout import BUILT_IN, Readout
 from alknet_firewall.compile.basis import whitening
@@ -15,18 +16,20 @@ from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.probe import ProjectedTokens
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.compile.states import StateStore
-from alknet_firewall.compile.words import NgramVectors, ngram_vectors
+from alknet_firewall.compile.words import count_ngrams
 
 FloatArray = npt.NDArray[np.float32]
 
 _DIMS = 256  # principal components that heads are trained on
 _SAMPLE = 60_000  # tokens that the components are computed from
-_CLIP = 20.0  # standard deviations
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Whitening followed by principal components: y = ((x - mean) / deviation) @ components."""
+    """Whitening followed by principal components: y = ((x - mean) / deviation) @ components.
+
+    Nothing is clipped, so that a coordinate is the same when it is fitted and when it screens.
+    """
 
     mean: FloatArray
     deviation: FloatArray
@@ -34,9 +37,8 @@ class Projection:
 
     def __call__(self, states: npt.NDArray[np.float16] | FloatArray) -> FloatArray:
         """Projects states (n, hidden) to (n, dims)."""
-        whitened = np.clip((states.astype(np.float32) - self.mean) / self.deviation, -_CLIP, _CLIP)
-        result: FloatArray = whitened @ self.components
-        return result
+        whitened = (states.astype(np.float32) - self.mean) / self.deviation
+        return np.asarray(whitened @ self.components, np.float32)
 
     def back(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Turns vectors in the small space (k, dims) into directions (k, hidden) and offsets (k,) on states."""
@@ -47,7 +49,7 @@ class Projection:
     def fit(cls, states: FloatArray, dims: int) -> Projection:
         """Fits to states (n, hidden)."""
         mean, deviation = (part.astype(np.float32) for part in whitening(states))
-        whitened = np.clip((states - mean) / deviation, -_CLIP, _CLIP)
+        whitened = (states - mean) / deviation
         _, vectors = np.linalg.eigh(np.cov(whitened.T.astype(np.float64)))
         return cls(mean, deviation, vectors[:, ::-1][:, :dims].astype(np.float32))
 
@@ -68,12 +70,12 @@ class Features:
     Attributes:
         taps: By tap, for learned directions; empty otherwise.
         vectors: By tap and readout, one vector a window, (m, hidden).
-        words: Hashed n-grams of the windows; None without words.
+        words: Counts of hashed n-grams of the windows, (m, buckets); None without words.
     """
 
     taps: Mapping[int, TapFeatures]
     vectors: Mapping[tuple[int, str], FloatArray]
-    words: NgramVectors | None
+    words: csr_matrix | None
 
 
 def make_features(
@@ -100,7 +102,7 @@ def make_features(
                 rows[window] = shares @ array
             picked = generator.random(lengths[window]) < share
             samples[tap].append(array[: lengths[window]][picked])
-    words = ngram_vectors(corpus.ids, folded, settings.buckets) if settings.words else None
+    words = count_ngrams(corpus.ids, folded, settings.buckets) if settings.words else None
     if settings.basis != "learned":
         return Features({}, vectors, words)
     taps = {}

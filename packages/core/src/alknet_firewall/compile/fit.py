@@ -19,7 +19,7 @@ from alknet_firewall.compile.features import Features, Projection
 from alknet_firewall.compile.folds import row_weights
 from alknet_firewall.compile.probe import Heads, coordinates_of, train_heads
 from alknet_firewall.compile.settings import CompileSettings
-from alknet_firewall.compile.words import fit_words
+from alknet_firewall.compile.words import WordModel, fit_words
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -50,25 +50,26 @@ class Fitted:
     Attributes:
         states: One for each behavior.
         values: For each behavior the coordinates of all windows of the corpus, (m, k).
-        words: Weights of n-grams, (behaviors, buckets); None without words.
+        words: The lexical readout; None without words.
     """
 
     states: list[FittedStates]
     values: list[npt.NDArray[np.float32]]
-    words: npt.NDArray[np.float32] | None
+    words: WordModel | None
 
-    def evidence(self, features: Features) -> tuple[FloatArray, FloatArray]:
+    def evidence(self) -> tuple[FloatArray, FloatArray]:
         """Of all windows: log-odds from the states and word scores, each (m, behaviors)."""
         from_states = np.stack([fit.log_odds(values) for fit, values in zip(self.states, self.values)], 1)
-        if self.words is None or features.words is None:
+        if self.words is None:
             return from_states, np.zeros_like(from_states)
-        return from_states, features.words.vectors @ self.words.T.astype(np.float64)
+        return from_states, self.words.scores.astype(np.float64)
 
 
 def fit_group(
     corpus: Corpus,
     features: Features,
     rows: IntArray,
+    known: IntArray,
     classes: IntArray,
     settings: CompileSettings,
     behaviors: int,
@@ -80,6 +81,7 @@ def fit_group(
         corpus: All rows and windows.
         features: Of all windows.
         rows: The rows to fit to.
+        known: All rows that are not left out, whatever their label.
         classes: 0 for benign, b + 1 for behavior b, for each of `rows`.
         settings: Choices.
         behaviors: How many there are.
@@ -106,7 +108,8 @@ def fit_group(
     words = None
     if features.words is not None:
         per_window = (weights / np.array([len(own) for own in windows]))[owner]
-        words = fit_words(features.words.vectors[flat], classes[owner], per_window, behaviors)
+        seen = corpus.windows_of(known)
+        words = fit_words(features.words, seen, flat, classes[owner], per_window, behaviors)
     return Fitted(states, values, words)
 
 

@@ -70,7 +70,10 @@ class StateStore:
         for shard in self._shards:
             data = np.fromfile(self._path(shard), np.float16)
             lengths = np.array([len(self._windows[i]) + self.suffix for i in shard])
-            data = data.reshape(int(lengths.sum()) * len(taps), -1)
+            rows = int(lengths.sum()) * len(taps)
+            if not data.size or data.size % rows:
+                raise DataError(f"{self._path(shard)}: damaged; delete it, and the states are computed again")
+            data = data.reshape(rows, -1)
             start = 0
             for window, length in zip(shard.tolist(), lengths.tolist()):
                 states = {}

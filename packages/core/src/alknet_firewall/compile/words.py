@@ -18,29 +18,18 @@ _ITERATIONS = 60
 
 
 @dataclass(frozen=True)
-class NgramVectors:
-    """TF-IDF vectors of all windows.
+class WordModel:
+    """A fitted lexical readout.
 
     Attributes:
         rarity: Inverse document frequency of each bucket, 0 where it is too rare to learn from, (buckets,).
-        vectors: Rows of length 1, (windows, buckets).
+        weights: Of each bucket, a row a behavior, (behaviors, buckets).
+        scores: Of all windows of the corpus, (windows, behaviors).
     """
 
     rarity: FloatArray
-    vectors: csr_matrix
-
-
-def ngram_vectors(
-    windows: Sequence[npt.NDArray[np.int32]], folded: npt.NDArray[np.uint64], buckets: int
-) -> NgramVectors:
-    """Hashes, counts and weighs the n-grams of windows."""
-    counts = count_ngrams(windows, folded, buckets)
-    frequency = np.bincount(counts.indices, minlength=buckets)
-    rarity = np.log((1 + len(windows)) / (1 + frequency)) + 1
-    rarity[frequency < _MIN_WINDOWS] = 0
-    # Rounded to what the artefact stores, so that what is fitted is what screens.
-    rarity = rarity.astype(np.float16).astype(np.float32)
-    return NgramVectors(rarity, tfidf(counts, rarity))
+    weights: FloatArray
+    scores: FloatArray
 
 
 def count_ngrams(
@@ -71,23 +60,35 @@ def tfidf(counts: csr_matrix, rarity: FloatArray) -> csr_matrix:
 
 
 def fit_words(
-    vectors: csr_matrix, classes: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], behaviors: int
-) -> FloatArray:
-    """Fits the weights of n-grams.
+    counts: csr_matrix,
+    seen: npt.NDArray[np.int64],
+    fitted: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    behaviors: int,
+) -> WordModel:
+    """Fits the lexical readout.
 
     Args:
-        vectors: TF-IDF vectors of windows, (m, buckets).
+        counts: Of all windows, from `count_ngrams`, (windows, buckets).
+        seen: Windows that may be known at all: rarity is counted on them.
+        fitted: Windows to fit to, (m,).
         classes: 0 for benign, b + 1 for behavior b, (m,).
-        weights: Of the windows, (m,).
+        weights: Of the fitted windows, (m,).
         behaviors: How many there are.
-
-    Returns:
-        Weights of each bucket, a row a behavior, (behaviors, buckets); a window's score is its vector times them.
     """
-    used = np.unique(vectors.indices)
+    known = counts[seen]
+    frequency = np.bincount(known.indices, minlength=counts.shape[1])
+    rarity = np.log((1 + len(seen)) / (1 + frequency)) + 1
+    rarity[frequency < _MIN_WINDOWS] = 0
+    # Rounded to what the artefact stores, so that what is fitted is what screens.
+    rarity = rarity.astype(np.float16).astype(np.float32)
+    vectors = tfidf(counts, rarity)
+    used = np.flatnonzero(rarity)
     model = LogisticRegression(C=_C, max_iter=_ITERATIONS)
-    model.fit(vectors[:, used], classes, sample_weight=weights)
+    model.fit(vectors[fitted][:, used], classes, sample_weight=weights)
     rows = model.coef_ if len(model.coef_) > 1 else np.concatenate([np.zeros_like(model.coef_), model.coef_])
-    learned = np.zeros((behaviors, vectors.shape[1]), np.float32)
+    learned = np.zeros((behaviors, counts.shape[1]), np.float32)
     learned[:, used] = rows[1:] - rows[:1]
-    return learned.astype(np.float16).astype(np.float32)
+    learned = learned.astype(np.float16).astype(np.float32)
+    return WordModel(rarity, learned, np.asarray(vectors @ learned.T, np.float32))

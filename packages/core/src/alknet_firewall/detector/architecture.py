@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,7 @@ class Architecture:
         vocabulary: Number of token ids.
         rope_theta: Base of the rotary position frequencies.
         norm_eps: Epsilon of RMSNorm.
+        variations: What departs from plain Llama (scaled positions, biases, another activation), as `key=value`.
     """
 
     family: str
@@ -64,6 +66,7 @@ class Architecture:
     vocabulary: int
     rope_theta: float
     norm_eps: float
+    variations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses sizes that no decoder has: tables are allocated by them before any tensor is looked at."""
@@ -74,7 +77,7 @@ class Architecture:
     def mathematics(self) -> list[str]:
         """What decides the states besides the tensors; numbers as float32, as one door stores them."""
         floats = [f"{np.float32(value):.9g}" for value in (self.rope_theta, self.norm_eps)]
-        return [self.family, str(self.n_heads), str(self.n_kv_heads), str(self.head_size), *floats]
+        return [self.family, str(self.n_heads), str(self.n_kv_heads), str(self.head_size), *floats, *self.variations]
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], where: str) -> Architecture:
@@ -101,6 +104,11 @@ class Architecture:
                 vocabulary=len(metadata["tokenizer.ggml.tokens"]),
                 rope_theta=float(metadata.get(f"{family}.rope.freq_base", 10_000.0)),
                 norm_eps=float(key("attention.layer_norm_rms_epsilon")),
+                variations=tuple(
+                    f"{name}={value}"
+                    for name, value in sorted(metadata.items())
+                    if name.startswith(f"{family}.rope.scaling.") and value not in ("none", None)
+                ),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise WeightsError(f"{where}: GGUF metadata lacks or garbles {error}") from error
@@ -127,6 +135,18 @@ class Architecture:
                 vocabulary=int(config["vocab_size"]),
                 rope_theta=float(config.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
                 norm_eps=float(config.get("rms_norm_eps") or config.get("layer_norm_epsilon") or 1e-5),
+                variations=_variations(config, rope),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise WeightsError(f"{where}: lacks or garbles {error}") from error
+
+
+def _variations(config: Mapping[str, Any], rope: Mapping[str, Any]) -> tuple[str, ...]:
+    scaling = config.get("rope_scaling") or (rope if rope.get("rope_type", "default") != "default" else None)
+    plain = {"rope_scaling": None, "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
+    found = {name: config.get(name, usual) for name, usual in plain.items()} | {"rope_scaling": scaling}
+    return tuple(
+        f"{name}={json.dumps(found[name], sort_keys=True)}"
+        for name, usual in sorted(plain.items())
+        if found[name] not in (usual, None)
+    )

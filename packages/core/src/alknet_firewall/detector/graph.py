@@ -64,6 +64,10 @@ def build_graph(
         raise WeightsError(
             f"{weights.path}: {architecture.family!r} cannot be written as a graph; use backend = 'torch'"
         )
+    if architecture.variations:
+        raise WeightsError(
+            f"{weights.path}: {', '.join(architecture.variations)} cannot be written as a graph; use backend = 'torch'"
+        )
     if not first_block < min(taps) <= last <= architecture.n_layers:
         raise WeightsError(f"taps {sorted(taps)}: must lie in {first_block + 1}..{architecture.n_layers}")
     graph = _Graph()

@@ -120,6 +120,7 @@ def load_tokenizer(weights: Weights) -> Tokenizer:
     raise WeightsError(f"{weights.path}: weights of {type(weights).__name__} bring no tokenizer")
 
 
+_PRE_TOKENIZERS = ("smollm", "gpt-2", "default")  # all read as transformers reads them from GGUF: byte-level
 _GGUF_CONTROL = 3  # token type of control tokens in GGUF
 
 
@@ -127,6 +128,11 @@ def _from_gguf(metadata: dict[str, Any], path: Path) -> Tokenizer:
     if metadata.get("tokenizer.ggml.model") != "gpt2":
         raise WeightsError(
             f"{path}: its tokenizer is {metadata.get('tokenizer.ggml.model')!r}; readable is 'gpt2'"
+        )
+    if metadata.get("tokenizer.ggml.pre", "gpt-2") not in _PRE_TOKENIZERS:
+        raise WeightsError(
+            f"{path}: its text is split by {metadata['tokenizer.ggml.pre']!r}; readable are "
+            f"{', '.join(_PRE_TOKENIZERS)}. Point `weights` at a folder with tokenizer.json instead"
         )
     try:
         tokens: list[str] = metadata["tokenizer.ggml.tokens"]

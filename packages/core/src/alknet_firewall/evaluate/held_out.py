@@ -44,6 +44,8 @@ def held_out_rankings(held_out: HeldOut, replicates: int = 200) -> dict[str, Ran
 
 def macro(found: Mapping[str, Ranking]) -> dict[str, float]:
     """Means over sources, JSON-ready: `auroc`, `recall_at_0.01`, `recall_at_0.05`."""
+    if not found:  # every source is too small to be judged
+        return {}
     means = {"auroc": float(np.mean([ranking.auroc.value for ranking in found.values()]))}
     for rate in next(iter(found.values())).recall:
         means[f"recall_at_{rate:g}"] = float(

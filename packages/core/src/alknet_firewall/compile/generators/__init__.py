@@ -5,6 +5,7 @@ What is written here is training material, never a benchmark. Each kind of text 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ import numpy as np
 from alknet_firewall.compile.generators import benign, benign_documents, excerpts, injections, jailbreaks
 from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
+
+_log = logging.getLogger(__name__)
 
 Generator = Callable[[Pool, np.random.Generator, int], Iterator[Row]]
 
@@ -34,18 +37,19 @@ def composed_rows(rows: Sequence[Row], counts: Mapping[str, int], seed: int) -> 
         seed: The same seed, rows and counts give the same result.
 
     Returns:
-        The composed rows, each with the sources that it borrowed from.
-
-    Raises:
-        LookupError: `rows` lack a channel or kind that a generator needs.
+        The composed rows, each with the sources that it borrowed from. Where `rows` lack what a generator needs, or
+        enough of it, there are fewer than asked for, and a warning says so.
     """
     pool = Pool(rows)
     composed = []
     for name, generate in sorted(GENERATORS.items()):
         before: list[str] = []
         own_seed = [seed, *name.encode()]  # by name: another generator changes nothing in the rows of this one
-        for row in generate(pool, np.random.default_rng(own_seed), counts.get(name, 0)):
-            # An attack and its partner are made in one go: what was drawn for one is in the other, too.
-            composed.append(replace(row, borrowed=tuple(sorted({*before, *pool.drawn}))))
-            before, pool.drawn = pool.drawn, []
+        try:
+            for row in generate(pool, np.random.default_rng(own_seed), counts.get(name, 0)):
+                # An attack and its partner are made in one go: what was drawn for one is in the other, too.
+                composed.append(replace(row, borrowed=tuple(sorted({*before, *pool.drawn}))))
+                before, pool.drawn = pool.drawn, []
+        except (LookupError, RuntimeError) as error:
+            _log.warning("fewer rows were composed than asked for: %s: %s", name, error)
     return composed
