@@ -148,11 +148,11 @@ def tool_exchange(*results: object) -> list[dict[str, Any]]:
     return messages
 
 
-def tool_call(content: object) -> Any:
+def tool_call(content: object, name: str = "send_mail", argument: str = "body") -> Any:
     """A model's answer that calls a tool with the content as argument."""
     from nemoguardrails.types import LLMResponse, ToolCall, ToolCallFunction
 
-    function = ToolCallFunction("send_mail", {"body": content})
+    function = ToolCallFunction(name, {argument: content})
     return LLMResponse(content="", tool_calls=[ToolCall("call_1", function=function)])
 
 
@@ -201,7 +201,7 @@ async def _colang_1(kind: str, content: object, config: FirewallConfig) -> Outco
     app.events_history_cache.clear()
     replies: dict[str, list[Any]] = {
         "output": [content],
-        "tool output": [tool_call(content)],
+        "tool output": [tool_call(content, "", "")],  # names are screened as well, and would count
         "retrieval": ["  ask", f'  "{ANSWER}"'],
     }
     fresh = fake_model(*replies.get(kind, [ANSWER]))

@@ -77,7 +77,8 @@ def _script(slot: str, content: object) -> Any:
 
     if slot.startswith("response"):
         return [[assistant_message(content_text(content))]]
-    call = function_call("look_up", json.dumps({"q": content if slot == "tool call" else ""}), call_id="2")
+    # An argument without a name, which is screened as well and would count.
+    call = function_call("look_up", json.dumps({"": content if slot == "tool call" else ""}), call_id="2")
     return [[call], [assistant_message("")]] if slot.startswith("tool") else [[assistant_message("")]]
 
 

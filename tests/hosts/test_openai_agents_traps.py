@@ -136,6 +136,34 @@ def test_sealed_reasoning_and_images_are_not_read_as_words() -> None:
     assert "not screened, as without text: input_image" in info["reason"]
 
 
+def test_a_screenshot_is_not_read_as_words() -> None:
+    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo" + "x9Qz7" * 20_000}
+    history = [
+        {"type": "computer_call_output", "call_id": "call_1", "output": shot},
+        {"role": "user", "content": BENIGN["user"]},
+    ]
+    result = run(protect(Agent(name="a", model=scripted(ANSWER)), CONFIG), history)
+    info = result.input_guardrail_results[0].output.output_info
+    assert info["action"] == "allow"
+    assert "not screened, as without text: computer_screenshot" in info["reason"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "program_output", "id": "p1", "call_id": "1", "result": ATTACKS["tool"]},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "result": ATTACKS["response"]},
+        {"type": "image_generation_call", "id": "ig_1", "encrypted_content": ATTACKS["tool"]},
+        {"role": "user", "content": "hello", "result": ATTACKS["user"]},
+    ],
+)
+def test_the_keys_of_sealed_data_hide_no_text_elsewhere(item: Any) -> None:
+    model = scripted(ANSWER)
+    with pytest.raises(InputGuardrailTripwireTriggered):
+        run(protect(Agent(name="a", model=model), CONFIG), [item, {"role": "user", "content": BENIGN["user"]}])
+    assert not model.calls
+
+
 def test_a_session_keeps_what_was_stopped_and_is_stopped_again() -> None:
     async def two_turns() -> None:
         session, model = SQLiteSession("s"), scripted(ANSWER)

@@ -15,6 +15,7 @@ from alknet_firewall import NOTICE, Firewall, FirewallConfig, describe, read_con
 
 Settings = Firewall | FirewallConfig | Mapping[str, Any] | None
 _Agent = TypeVar("_Agent", bound=agents.Agent[Any])
+_SEALED = {"image_generation_call": "result", "reasoning": "encrypted_content", "compaction": "encrypted_content"}
 
 
 class Guardrails(NamedTuple):
@@ -140,5 +141,6 @@ class _Screen(NamedTuple):
 def _by_channel(item: Mapping[str, Any]) -> tuple[str, object]:
     own = item.get("role", item.get("type")) in "assistant function_call custom_tool_call reasoning".split()
     channel = "response" if own else "user" if "role" in item else "tool"
-    # Without what is long and never words: sealed reasoning, generated images.
-    return channel, {key: value for key, value in item.items() if key not in ("encrypted_content", "result")}
+    # Without what is long and never words, by the items that have it: elsewhere these keys may hold text.
+    sealed = _SEALED.get(item.get("type", ""))
+    return channel, {key: value for key, value in item.items() if key != sealed}

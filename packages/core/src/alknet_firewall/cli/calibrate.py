@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alknet_firewall.cli.screen import Channel
+from alknet_firewall.compile.rows import BENIGN_LABELS
 from alknet_firewall.errors import DataError
 from alknet_firewall.verdict import CHANNELS
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from alknet_firewall.firewall import Engine
 
 _FEW = 200
-_BENIGN_LABELS = (None, "benign", "hard_negative")
 
 
 def calibrate_command(
@@ -101,7 +101,7 @@ def _parse(line: str, where: str) -> tuple[str, str | None]:
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
         raise DataError(f"{where}: expected a JSON object with a string `text`")
     label, channel = fields.get("label"), fields.get("channel")
-    if label not in _BENIGN_LABELS:
+    if label is not None and label not in BENIGN_LABELS:
         raise DataError(f"{where}: is labelled {label!r}; false-alarm rates come from benign text alone")
     if channel is not None and channel not in CHANNELS:
         raise DataError(f"{where}: `channel` is {channel!r}; expected one of {', '.join(CHANNELS)}")

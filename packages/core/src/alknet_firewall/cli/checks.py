@@ -25,7 +25,7 @@ from alknet_firewall.firewall import Engine, Firewall
 from alknet_firewall.hosts import Host
 from alknet_firewall.plugins import Plugins
 
-_PACKAGES = ("numpy", "onnxruntime", "onnx", "tokenizers", "safetensors", "torch", "transformers", "openvino")
+_PACKAGES = ("numpy", "onnxruntime", "onnx", "tokenizers", "safetensors", "torch", "transformers")
 _PROBE_SECONDS = 120
 _RUNS = 5
 

@@ -114,7 +114,7 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
     """What was learnt, as a table: each attack source as the fits saw it that it was left out of."""
     from rich.table import Table
 
-    from alknet_firewall.compile.compiler import ATTACK
+    from alknet_firewall.compile.rows import ATTACK_LABELS
     from alknet_firewall.evaluate.held_out import macro, shown
 
     table = Table(title="Attack sources that were left out, against benign sources left out with them")
@@ -122,7 +122,7 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
         words = heading in ("source", "behavior")
         table.add_column(heading, justify="left" if words else "right", no_wrap=heading == "source")
     for source, ranking in found.items():
-        own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK]
+        own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK_LABELS]
         figures = [shown(ranking.auroc), *(shown(estimate) for estimate in ranking.recall.values())]
         table.add_row(source, ", ".join(sorted(set(own))), str(len(own)), *figures)
     table.add_section()

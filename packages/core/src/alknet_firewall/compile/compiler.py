@@ -38,7 +38,7 @@ from alknet_firewall.compile.folds import (
     training_rows,
 )
 from alknet_firewall.compile.generators import composed_rows
-from alknet_firewall.compile.rows import Row
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.compile.states import StateStore
 from alknet_firewall.detector.detector import Detector
@@ -50,9 +50,8 @@ IntArray = npt.NDArray[np.int64]
 Progress = Callable[[str, float], None]
 """Called with the name of a stage and the share of it that is done."""
 
-BENIGN = ("benign", "hard_negative", "honest")
-ATTACK = ("injection", "jailbreak")
 _FEWEST = 30  # rows of a label that a behavior needs
+_FEWEST_BENIGN = 200  # texts under which a channel's false-alarm rates would say too little
 _RIDGE = 1e-3
 _STANDS_FOR = {"response": CHANNELS}
 """Channels that have little benign text of their own: an answer can look like anything that is harmless elsewhere."""
@@ -112,13 +111,13 @@ def compile_codebook(
         DataError: There is too little of a label, or too few sources to leave any out.
     """
     progress("choosing rows", 0.0)
-    chosen = choose_rows([row for row in rows if row.label in (*BENIGN, *ATTACK, "harmful")], settings)
+    chosen = choose_rows([row for row in rows if row.label in (*BENIGN_LABELS, *ATTACK_LABELS, "harmful")], settings)
     composed = composed_rows(rows, settings.composed, settings.seed) if settings.composed else []
     corpus = cut_rows([*chosen, *composed], detector.tokenizer, settings)
-    behaviors = [name for name in ATTACK if corpus.label(name).sum() >= _FEWEST]
-    if not behaviors or corpus.label(*BENIGN).sum() < _FEWEST:
+    behaviors = [name for name in ATTACK_LABELS if corpus.label(name).sum() >= _FEWEST]
+    if not behaviors or corpus.label(*BENIGN_LABELS).sum() < _FEWEST:
         raise DataError(
-            f"a codebook needs at least {_FEWEST} benign rows and {_FEWEST} of {' or '.join(ATTACK)}"
+            f"a codebook needs at least {_FEWEST} benign rows and {_FEWEST} of {' or '.join(ATTACK_LABELS)}"
         )
     store = StateStore(detector, corpus.ids, cache)
     store.compute(lambda done, total: progress("hidden states", done / total))
@@ -126,14 +125,14 @@ def compile_codebook(
     folded = folded_ids(detector.tokenizer.vocabulary)
     features = make_features(corpus, store, folded, settings, readouts)
     attack = _compile_group(
-        corpus, features, folded, behaviors, "block", BENIGN, settings, readouts, progress
+        corpus, features, folded, behaviors, "block", BENIGN_LABELS, settings, readouts, progress
     )
     known = dict(attack.behaviors)
     if corpus.label("harmful").sum() >= _FEWEST:
         # Plain harmful requests attack nobody: users' text only, fewer heads, and by default it only informs.
         small = replace(settings, directions=max(1, settings.directions // 2))
         harmful = _compile_group(
-            corpus, features, folded, ["harmful"], "inform", BENIGN, small, readouts, progress
+            corpus, features, folded, ["harmful"], "inform", BENIGN_LABELS, small, readouts, progress
         )
         known.update(harmful.behaviors)
     codebook = Codebook(
@@ -334,19 +333,33 @@ def _tables(
     own = [corpus.rows[i] for i in rows]
     for channel in CHANNELS:
         stands = _STANDS_FOR.get(channel, (channel,))
-        usable = np.array([row.label in benign and row.channel in stands for row in own])
-        if usable.sum() < _FEWEST:  # nothing of this channel: all benign text stands for it
-            usable = np.array([row.label in benign for row in own])
-        picked = np.flatnonzero(usable)
-        weights = np.zeros(len(own))
-        weights[picked] = row_weights([own[i] for i in picked], np.zeros(len(picked), np.int64), 1.0)
+        usable, weights = _benign_weights(own, benign, stands)
+        if _effective(weights) < _FEWEST_BENIGN:  # too little of this channel: all benign text stands for it
+            usable, weights = _benign_weights(own, benign, CHANNELS)
         hit = usable[position]
         share = (weights / np.maximum(np.bincount(position, minlength=len(own)), 1))[position[hit]]
         for column in range(log_odds.shape[1]):
             table = RateTable.fit(log_odds[hit, column], share)
             # Windows of one text are not independent: what can be known is bounded by the number of texts.
-            tables[column][channel] = replace(table, count=float(1 / np.sum((weights / weights.sum()) ** 2)))
+            tables[column][channel] = replace(table, count=_effective(weights))
     return tables
+
+
+def _benign_weights(
+    rows: Sequence[Row], labels: Sequence[str], channels: Sequence[str]
+) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """Which rows are benign ones of some channels, (n,), and their weights, 0 for the others, (n,)."""
+    usable = np.array([row.label in labels and row.channel in channels for row in rows])
+    picked = np.flatnonzero(usable)
+    weights = np.zeros(len(rows))
+    chosen = [rows[i] for i in picked.tolist()]
+    weights[picked] = row_weights(chosen, np.zeros(len(picked), np.int64), 1.0)
+    return usable, weights
+
+
+def _effective(weights: FloatArray) -> float:
+    """How many texts of equal weight tell as much (Kish, Survey Sampling, 1965)."""
+    return float(weights.sum() ** 2 / np.sum(weights**2)) if weights.any() else 0.0
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

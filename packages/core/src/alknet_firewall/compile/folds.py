@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.compile.corpus import Corpus
-from alknet_firewall.compile.rows import Row
+from alknet_firewall.compile.rows import ATTACK_LABELS, Row
 
 COMPOSED = "gen_"
 """Prefix of the sources that the generators write; they take part in training only."""
@@ -54,7 +54,7 @@ def every_source(corpus: Corpus) -> dict[str, int]:
 
 def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) -> dict[str, int]:
     """Deals groups of sources to folds, those with attacks and those without apart, so that each fold has both."""
-    attacking = {row.source for row in corpus.rows if row.label in ("injection", "jailbreak")}
+    attacking = {row.source for row in corpus.rows if row.label in ATTACK_LABELS}
     members: dict[int, list[str]] = {}
     for source, number in sorted(groups.items()):
         members.setdefault(number, []).append(source)

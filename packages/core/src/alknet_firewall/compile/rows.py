@@ -14,7 +14,9 @@ from pathlib import Path
 from alknet_firewall.errors import DataError
 from alknet_firewall.verdict import CHANNELS
 
-LABELS = ("benign", "hard_negative", "injection", "jailbreak", "harmful", "deception", "honest")
+BENIGN_LABELS = ("benign", "hard_negative", "honest")
+ATTACK_LABELS = ("injection", "jailbreak")
+LABELS = (*BENIGN_LABELS, *ATTACK_LABELS, "harmful", "deception")
 
 
 @dataclass(frozen=True, slots=True)

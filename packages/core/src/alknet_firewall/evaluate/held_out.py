@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alknet_firewall.compile.compiler import ATTACK, BENIGN, HeldOut
+from alknet_firewall.compile.compiler import HeldOut
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS
 from alknet_firewall.evaluate.metrics import Estimate, Ranking, rankings
 
 FEWEST = 15
@@ -25,8 +26,8 @@ def held_out_rankings(held_out: HeldOut, replicates: int = 200) -> dict[str, Ran
     """
     scores = np.logaddexp.reduce(held_out.log_odds, axis=1)
     sources = np.array([row.source for row in held_out.rows])
-    attacking = np.array([row.label in ATTACK for row in held_out.rows])
-    benign = np.array([row.label in BENIGN for row in held_out.rows])
+    attacking = np.array([row.label in ATTACK_LABELS for row in held_out.rows])
+    benign = np.array([row.label in BENIGN_LABELS for row in held_out.rows])
     found: dict[str, Ranking] = {}
     for fold in np.unique(held_out.fold):
         here = held_out.fold == fold

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS
 from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate.metrics import Estimate, Ranking, equal_weights, rankings, threshold, wilson
 from alknet_firewall.verdict import Action
 
-BENIGN_LABELS = ("benign", "hard_negative")
-ATTACK_LABELS = ("injection", "jailbreak")
 APART_LABELS = ("harmful",)
 """Reported, but no attack on the reader: not in the averages."""
 RATES = (0.01, 0.05)

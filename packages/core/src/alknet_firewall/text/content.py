@@ -5,30 +5,53 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from typing import Any
+
+from alknet_firewall.text.wordless import is_label, spoken_in
 
 _MEDIA = {
     *("image", "image_url", "input_image", "audio", "input_audio", "video", "file", "input_file", "document"),
+    "computer_screenshot",
 }
 _KINDS = _MEDIA | {
     *("text", "input_text", "output_text", "summary_text", "reasoning_text", "refusal", "message"),
     *("reasoning", "function", "function_call", "function_call_output", "tool_call", "tool_use"),
-    "tool_result",
+    *("tool_result", "computer_call", "computer_call_output"),
 }
 """Values of `type` by which a part of a message is known."""
 
 _HANDLES = {
     *("type", "id", "role", "status", "call_id", "tool_call_id", "tool_use_id", "detail", "format"),
-    *("media_type", "mime_type", "image", "image_url", "input_audio", "url", "data"),
-    *("file_data", "file_id", "file_url"),
+    *("media_type", "mime_type", "file_id"),
 }
-"""Keys of a part whose values a model does not read as words, if they are one word (an id, a URL, base64)."""
+"""Keys of a part whose values are labels and ids, left out where they can be no words."""
 
-_LABELS = _HANDLES | {
-    *("text", "content", "refusal", "output", "arguments", "args", "input", "name", "function", "transcript"),
-    *("title", "filename", "file", "source", "summary", "annotations", "logprobs"),
-}
+_PAYLOADS = {"image", "image_url", "input_audio", "url", "data", "file_data", "file_url"}
+"""Keys of an image, file or sound whose values are its data in base64, or a URL, which is text."""
+
+_WRITTEN = {"arguments", "args", "input"}
+"""Keys below which all is text: a model chose the shape."""
+
+_LABELS = (
+    _HANDLES
+    | _PAYLOADS
+    | _WRITTEN
+    | {
+        *("text", "content", "refusal", "output", "name", "function", "transcript"),
+        *("title", "filename", "file", "source", "summary", "annotations", "logprobs"),
+    }
+)
 """Keys of a part that every part of its kind has: they tell nothing. Any other key is text as well."""
+
+
+class _Place(Enum):
+    """Where a value lies: that decides what may be left out."""
+
+    ANYWHERE = 0
+    PART = 1
+    MEDIA = 2
+    WRITTEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +76,8 @@ def read_content(content: object) -> Content:
     """Finds the text in the content of a message, whatever its shape.
 
     A tool's result may be made to look like a part, so the shape decides only what to leave out of a known
-    part: labels, ids, URLs and encoded data. All other strings are text, keys too.
+    part: its labels and ids and the base64 of images, files and sounds, and of these nothing that could be words.
+    All other strings are text: keys, URLs, and whatever lies in the arguments of a call.
 
     Args:
         content: A string; None; a part as a mapping, dataclass or pydantic model; a sequence of these; or any
@@ -62,24 +86,24 @@ def read_content(content: object) -> Content:
     texts: list[str] = []
     without_text: list[str] = []
     # A stack and not recursion: whoever makes the content chooses its depth.
-    waiting: list[tuple[object, bool]] = [(content, False)]  # with: does it lie inside a known part?
-    seen: dict[int, object] = {}  # ends circles; holds what it names, so that no id is used again
+    waiting: list[tuple[object, _Place]] = [(content, _Place.ANYWHERE)]
+    seen: dict[tuple[int, _Place], object] = {}  # ends circles; holds what it names, so that no id is used again
     while waiting:
-        item, inside = waiting.pop()
+        item, place = waiting.pop()
         if isinstance(item, str):
             texts.append(item)
         elif isinstance(item, (bytes, bytearray)):
             texts.append(item.decode("utf-8", "replace"))
-        elif item is not None and id(item) not in seen:
+        elif item is not None and (id(item), place) not in seen:
             plain = _plain(item)
             if isinstance(plain, Mapping):
-                seen[id(item)] = item
+                seen[id(item), place] = item
                 without_text += [plain["type"]] if _kind(plain) in _MEDIA else []
-                waiting.extend(reversed(list(_readable(plain, inside))))
+                waiting.extend(reversed(list(_readable(plain, place))))
             elif isinstance(plain, (Sequence, Set)) and not isinstance(plain, str):
-                seen[id(item)] = item
-                waiting.extend((each, inside) for each in reversed(list(plain)))
-            elif not inside:
+                seen[id(item), place] = item
+                waiting.extend((each, place) for each in reversed(list(plain)))
+            elif not (place in (_Place.PART, _Place.MEDIA) and isinstance(plain, (int, float))):
                 texts.append(str(plain))
     return Content("\n".join(text for text in texts if text), tuple(without_text))
 
@@ -99,24 +123,38 @@ def _kind(mapping: Mapping[Any, Any]) -> str:
     return kind if isinstance(kind, str) and kind in _KINDS else ""
 
 
-def _readable(mapping: Mapping[Any, Any], inside: bool) -> Iterator[tuple[object, bool]]:
-    """Keys and values to read, in order."""
-    message = "role" in mapping and "content" in mapping
-    part = inside or message or _kind(mapping) != ""
+def _readable(mapping: Mapping[Any, Any], around: _Place) -> Iterator[tuple[object, _Place]]:
+    """Keys and values to read, in order, each with its place."""
+    place = _place(mapping, around)
+    part = place in (_Place.PART, _Place.MEDIA)
     for key, value in mapping.items():
-        if not (part and key in _LABELS):
-            yield key, False
-        if part and key in _HANDLES:
-            if isinstance(value, str) and len(value.split()) < 2:
-                continue
-            yield value, True
-        else:
-            yield (_decoded(value) if key == "arguments" else value), part and key in _LABELS
+        label = part and key in _LABELS
+        if not label:
+            yield key, _Place.ANYWHERE
+        if key in _WRITTEN or place is _Place.WRITTEN:
+            yield (_decoded(value) if key == "arguments" else value), _Place.WRITTEN
+        elif not label or key == "output":  # a tool chose the shape of its output
+            yield value, _Place.ANYWHERE
+        elif isinstance(value, str) and place is _Place.MEDIA and key in _PAYLOADS:
+            yield from ((text, place) for text in spoken_in(value))
+        elif not (isinstance(value, str) and key in _HANDLES and (value in _KINDS or is_label(value))):
+            yield value, place
+
+
+def _place(mapping: Mapping[Any, Any], around: _Place) -> _Place:
+    """What a mapping is, in its surroundings."""
+    kind = _kind(mapping)
+    if around is _Place.WRITTEN or not (kind or ("role" in mapping and "content" in mapping)):
+        return around
+    return _Place.MEDIA if kind in _MEDIA else _Place.PART
 
 
 def _decoded(value: object) -> object:
-    """Arguments of a call as values: in JSON's spelling, escapes could hide the letters."""
+    """Arguments of a call as values: in JSON's spelling, escapes could hide the letters.
+
+    An object is its list of pairs: a mapping would lose all but the last of equal keys.
+    """
     try:
-        return json.loads(value) if isinstance(value, str) else value
+        return json.loads(value, object_pairs_hook=list) if isinstance(value, str) else value
     except (ValueError, RecursionError):
         return value
