@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from nemoguardrails import LLMRails, RailsConfig
@@ -28,7 +29,7 @@ def scripted_model(url: str) -> FakeLLMModel:
 
 async def answer(question: str, url: str) -> str:
     """Answers a question with a page; a page that the firewall stops never gets to the model."""
-    config = RailsConfig.from_path("config")
+    config = RailsConfig.from_path(str(Path(__file__).parent / "config"))
     rails = LLMRails(
         config, llm=scripted_model(url)
     )  # the line to change: LLMRails(config), and a model in config.yml

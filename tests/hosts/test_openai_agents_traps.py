@@ -137,7 +137,10 @@ def test_sealed_reasoning_and_images_are_not_read_as_words() -> None:
 
 
 def test_a_screenshot_is_not_read_as_words() -> None:
-    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo" + "x9Qz7" * 20_000}
+    shot = {
+        "type": "computer_screenshot",
+        "image_url": "data:image/png;base64,iVBORw0KGgo" + "x9Qz7" * 20_000,
+    }
     history = [
         {"type": "computer_call_output", "call_id": "call_1", "output": shot},
         {"role": "user", "content": BENIGN["user"]},
@@ -160,7 +163,9 @@ def test_a_screenshot_is_not_read_as_words() -> None:
 def test_the_keys_of_sealed_data_hide_no_text_elsewhere(item: Any) -> None:
     model = scripted(ANSWER)
     with pytest.raises(InputGuardrailTripwireTriggered):
-        run(protect(Agent(name="a", model=model), CONFIG), [item, {"role": "user", "content": BENIGN["user"]}])
+        run(
+            protect(Agent(name="a", model=model), CONFIG), [item, {"role": "user", "content": BENIGN["user"]}]
+        )
     assert not model.calls
 
 

@@ -46,6 +46,7 @@ class CompileSettings:
             "benign": 3000,
             "benign_documents": 3000,
             "excerpts": 1500,
+            "status": 1200,
         }
     )
     composed_weight: float = 0.5

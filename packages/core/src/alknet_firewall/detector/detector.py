@@ -14,7 +14,7 @@ from alknet_firewall.detector.tokenizer import Tokenizer, load_tokenizer
 from alknet_firewall.detector.weights import Weights
 from alknet_firewall.errors import DetectorError
 
-_FINGERPRINT_FORMAT = 2
+_FINGERPRINT_FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Tokenizer:
         model = described.get("model", {})
         kept["vocab"], kept["merges"] = model.get("vocab"), model.get("merges")
         kept["template"] = [self.template.prefix, self.template.suffix]
+        kept["control"] = self._control.tolist()  # never from text: which they are decides ids, too
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
     def _chat_template(self, control_ids: dict[str, int]) -> Template:

@@ -87,7 +87,8 @@ def read_content(content: object) -> Content:
     without_text: list[str] = []
     # A stack and not recursion: whoever makes the content chooses its depth.
     waiting: list[tuple[object, _Place]] = [(content, _Place.ANYWHERE)]
-    seen: dict[tuple[int, _Place], object] = {}  # ends circles; holds what it names, so that no id is used again
+    # Ends circles; holds what it names, so that no id is used again.
+    seen: dict[tuple[int, _Place], object] = {}
     while waiting:
         item, place = waiting.pop()
         if isinstance(item, str):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 _LABEL = re.compile(r"[0-9A-Za-z_./+-]{0,80}")
-_BASE64 = re.compile(r"[0-9A-Za-z+/_\r\n-]*={0,2}\s*")
+_BASE64 = re.compile(r"[0-9A-Za-z+/_\r\n-]*={0,2}")
 _DATA_URL = re.compile(r"(data:[^,]{0,200};base64),(.*)", re.DOTALL)
 _PLAIN_HEADER = re.compile(r"data:[a-z]{1,11}/[0-9a-z]{1,8};base64")
 _JOINED = re.compile(r"(?<![0-9A-Za-z])(?:[A-Za-z]+[-_./+]+){2,}[A-Za-z]+(?![0-9A-Za-z])")
@@ -37,6 +37,7 @@ def spoken_in(payload: str) -> Iterator[str]:
     """
     url = _DATA_URL.fullmatch(payload)
     header, data = url.groups() if url else ("", payload)
+    data = data.strip()
     if not _BASE64.fullmatch(data) or (len(data) < _SHORT and _JOINED.search(data)):
         yield payload
         return

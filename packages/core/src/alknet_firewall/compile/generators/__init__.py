@@ -11,7 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from alknet_firewall.compile.generators import benign, benign_documents, excerpts, injections, jailbreaks
+from alknet_firewall.compile.generators import (
+    benign,
+    benign_documents,
+    excerpts,
+    injections,
+    jailbreaks,
+    status,
+)
 from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
 
@@ -25,6 +32,7 @@ GENERATORS: Mapping[str, Generator] = {
     "benign": benign.generate,
     "benign_documents": benign_documents.generate,
     "excerpts": excerpts.generate,
+    "status": status.generate,
 }
 
 
