@@ -29,7 +29,7 @@ export CHANNEL
 ADAPTERS := packages/adapter-openai-agents packages/adapter-llamafirewall
 NEMO_SOURCES := $(shell find packages/adapter-nemo/src -type f ! -name '*.pyc' 2>/dev/null)
 
-.PHONY: help screen test lint bench docs matrix codebook wheels test-wheels clean
+.PHONY: help screen setup test lint bench docs matrix codebook wheels test-wheels clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -41,6 +41,8 @@ ifeq ($(TEXT_ORIGIN),undefined)
 else
 	@printf %s "$$TEXT" | $(BIN)/alknet-firewall screen --channel "$$CHANNEL" $(ARGS) - || test $$? -eq 3  # 3: flagged
 endif
+
+setup: .venv/installed-all  ## installs everything that tests and examples need
 
 test: lint  ## linters, types, and all tests
 	@$(PYTEST) $(ARGS)

@@ -209,11 +209,14 @@ def test_words_among_the_data_of_an_image_are_read(words: str) -> None:
     ],
 )
 def test_urls_are_read(url: str) -> None:
-    parts = [{"type": "image_url", "image_url": {"url": url, "detail": "low"}}, {"type": "image", "url": url}]
+    parts: list[dict[str, object]] = [
+        {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
+        {"type": "image", "url": url},
+    ]
     for part in parts:
         found = read_content(part)
         assert found.text == url.removesuffix(",AAAA")
-        assert found.without_text == (part["type"],)
+        assert found.without_text == (str(part["type"]),)
 
 
 def test_depth_and_circles_do_no_harm() -> None:

@@ -178,3 +178,5 @@ def _parse(path: Path) -> dict[str, Any]:
         last = data.count(b"\n") + 1
         where = str(error).replace("at end of document", f"at the end, line {last}")
         raise ConfigError(f"{path}: not valid TOML: {where}") from error
+    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
+        raise ConfigError(f"{path}: not a settings file ({type(error).__name__})") from error

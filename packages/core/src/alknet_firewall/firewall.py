@@ -27,7 +27,7 @@ from alknet_firewall.codebook.compose import (
     decide_together,
 )
 from alknet_firewall.codebook.readout import normalised
-from alknet_firewall.codebook.spans import sentence_range, strongest_range
+from alknet_firewall.codebook.spans import evidence_range
 from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.detector import Detector, load_detector
 from alknet_firewall.detector.protocol import States
@@ -106,13 +106,14 @@ class Firewall:
             TypeError: `texts` is one string, or one of them is not a string.
             ValueError: `channel` is none of the four.
         """
-        if isinstance(texts, (str, bytes)):
-            raise TypeError("screen_many takes several texts; pass one to screen()")
+        if isinstance(texts, (str, bytes, bytearray, Mapping)) or not isinstance(texts, Iterable):
+            raise TypeError(f"screen_many takes a list of texts, not {type(texts).__name__}; pass one text to screen()")
         listed = list(texts)
         for text in listed:
             _check_text(text)
         if channel not in CHANNELS:
-            raise ValueError(f"unknown channel {channel!r}; it is one of {', '.join(CHANNELS)}")
+            named = repr(channel) if len(str(channel)) <= 20 else f"of {len(str(channel))} characters"  # or the text?
+            raise ValueError(f"unknown channel {named}; it is one of {', '.join(CHANNELS)}")
         if not listed:
             return []
         try:
@@ -340,12 +341,11 @@ def _span(piece: Piece, evidence: Evidence) -> Span | None:
     scores = evidence.token_scores
     if scores is None or scores.shape != piece.ids.shape or not np.isfinite(scores).all():
         return None  # an explanation that cannot be given must not stand in the way of a verdict
-    first, last = strongest_range(scores)
-    start, end = sentence_range(piece.text, int(piece.offsets[first, 0]), int(piece.offsets[last - 1, 1]))
-    inside = np.flatnonzero((piece.offsets[:, 1] > start) & (piece.offsets[:, 0] < end))
-    if not len(inside):
-        return None
-    return Span(int(piece.origin[inside[0], 0]), int(piece.origin[inside[-1], 1]))
+    first, last = evidence_range(piece.text, piece.offsets, scores)
+    start, end = (int(piece.offsets[at]) for at in ((first, 0), (last - 1, 1)))
+    blank = len(piece.text[start:end]) - len(piece.text[start:end].lstrip())  # a token brings the space before it
+    whole = int(piece.origin[first, 1] - piece.origin[first, 0])
+    return Span(int(piece.origin[first, 0]) + (blank if blank < whole else 0), int(piece.origin[last - 1, 1]))
 
 
 def _verdict_of_error(error: Exception, channel: str, policy: str) -> Verdict:

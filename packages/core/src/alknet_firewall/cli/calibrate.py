@@ -96,15 +96,15 @@ def _read(file: Path) -> Iterator[tuple[str, str | None]]:
 def _parse(line: str, where: str) -> tuple[str, str | None]:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error})") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
         raise DataError(f"{where}: expected a JSON object with a string `text`")
     label, channel = fields.get("label"), fields.get("channel")
     if label is not None and label not in BENIGN_LABELS:
-        raise DataError(f"{where}: is labelled {label!r}; false-alarm rates come from benign text alone")
+        raise DataError(f"{where}: is labelled {str(label)[:40]!r}; false-alarm rates come from benign text alone")
     if channel is not None and channel not in CHANNELS:
-        raise DataError(f"{where}: `channel` is {channel!r}; expected one of {', '.join(CHANNELS)}")
+        raise DataError(f"{where}: `channel` is {str(channel)[:40]!r}; expected one of {', '.join(CHANNELS)}")
     return fields["text"], channel
 
 
@@ -143,15 +143,16 @@ def _log_odds(engine: Engine, texts: dict[str, list[str]]) -> dict[str, list[Win
 
 
 def _tell(counts: dict[str, int], out: Path, rate: float) -> None:
-    from alknet_firewall.cli.render import console
+    from alknet_firewall.cli.render import console, visible
 
+    name = visible(str(out))
     told = ", ".join(f"{channel} ({count:,} texts)" for channel, count in counts.items())
     kept = ", ".join(channel for channel in CHANNELS if channel not in counts)
     screen = console()
     screen.print(
-        f"{out}: false-alarm rates fitted anew for {told}" + (f"; kept for {kept}." if kept else ".")
+        f"{name}: false-alarm rates fitted anew for {told}" + (f"; kept for {kept}." if kept else ".")
     )
     screen.print("Use it with these lines in alknet-firewall.toml:")
-    screen.print(f'  codebook = "{out}"\n  block_false_alarm_rate = {rate:g}', soft_wrap=True)
+    screen.print(f'  codebook = "{name}"\n  block_false_alarm_rate = {rate:g}', soft_wrap=True)
     if rate > 0.02:  # the default of review_false_alarm_rate, which must not lie below
         screen.print(f"  review_false_alarm_rate = {min(1.0, 2 * rate):g}")

@@ -69,16 +69,17 @@ def compile_command(
         raise AlknetFirewallError(
             f"compiling needs the extra `compile`: pip install 'alknet-firewall[compile]' ({error})"
         ) from error
-    from rich.console import Console
 
     from alknet_firewall.cli.progress import stages
+    from alknet_firewall.cli.render import console as output
+    from alknet_firewall.cli.render import errors, visible
     from alknet_firewall.detector.cache import cache_folder, write_atomically
     from alknet_firewall.detector.detector import load_detector
     from alknet_firewall.detector.weights import open_weights
     from alknet_firewall.evaluate.held_out import held_out_rankings, macro
     from alknet_firewall.plugins import load_plugins
 
-    console = Console(stderr=True)
+    console = errors()
     settings = CompileSettings(**_given(
         taps=tuple(sorted(set(tap))) if tap else None,
         basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
@@ -106,14 +107,15 @@ def compile_command(
         write_atomically(out, codebook.to_bytes())
     except OSError as error:
         raise DataError(f"{out}: cannot be written ({error.strerror})") from error
-    Console().print(_summary(found, held_out))
-    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
+    output().print(_summary(found, held_out))
+    console.print(f"{visible(str(out))}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
 
 
 def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
     """What was learnt, as a table: each attack source as the fits saw it that it was left out of."""
     from rich.table import Table
 
+    from alknet_firewall.cli.render import visible
     from alknet_firewall.compile.rows import ATTACK_LABELS
     from alknet_firewall.evaluate.held_out import macro, shown
 
@@ -124,7 +126,7 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
     for source, ranking in found.items():
         own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK_LABELS]
         figures = [shown(ranking.auroc), *(shown(estimate) for estimate in ranking.recall.values())]
-        table.add_row(source, ", ".join(sorted(set(own))), str(len(own)), *figures)
+        table.add_row(visible(source), ", ".join(sorted(set(own))), str(len(own)), *figures)
     table.add_section()
     table.add_row("mean over sources", "", "", *(f"{value:.3f}" for value in macro(found).values()))
     return table

@@ -108,8 +108,8 @@ def load_codebook(path: Path, readouts: Mapping[str, Readout] = BUILT_IN) -> Cod
         if path.stat().st_size > MAX_BYTES:
             raise CodebookError(f"{path}: {path.stat().st_size} bytes is no codebook (at most {MAX_BYTES})")
         content = path.read_bytes()
-    except OSError as error:
-        raise CodebookError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise CodebookError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return parse_codebook(content, str(path), readouts)
 
 
@@ -173,6 +173,7 @@ def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str
     )
     size, overlap = (int(value) for value in metadata["window"])
     _expect(0 <= overlap < size <= 4096, f"window {size} with overlap {overlap}")
+    _expect(isinstance(metadata["provenance"], dict), "its provenance is not an object")
     group = tuple(metadata["group"])
     _expect(set(group) <= set(behaviors), "a behavior of the group is missing")
     _expect(not group or set(metadata["combined"]) == set(CHANNELS), "the group lacks a channel")

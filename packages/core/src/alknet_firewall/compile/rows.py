@@ -84,9 +84,9 @@ def _parse_row(line: str, file: Path, number: int) -> Row:
     if not isinstance(text, str):
         raise DataError(f"{where}: `text` must be a string, got {type(text).__name__}")
     if label not in LABELS:
-        raise DataError(f"{where}: `label` is {label!r}; expected one of {', '.join(LABELS)}")
+        raise DataError(f"{where}: `label` is {str(label)[:40]!r}; expected one of {', '.join(LABELS)}")
     if channel not in CHANNELS:
-        raise DataError(f"{where}: `channel` is {channel!r}; expected one of {', '.join(CHANNELS)}")
+        raise DataError(f"{where}: `channel` is {str(channel)[:40]!r}; expected one of {', '.join(CHANNELS)}")
     optional = {key: str(fields.get(key) or "") for key in ("gid", "payload", "position", "lang")}
     source = str(fields.get("source") or file.stem)
     return Row(
