@@ -22,7 +22,7 @@ class WordModel:
     """A fitted lexical readout.
 
     Attributes:
-        rarity: Inverse document frequency of each bucket, 0 where it is too rare to learn from, (buckets,).
+        rarity: Inverse document frequency of each bucket, (buckets,).
         weights: Of each bucket, a row a behavior, (behaviors, buckets).
         scores: Of all windows of the corpus, (windows, behaviors).
     """
@@ -80,11 +80,12 @@ def fit_words(
     known = counts[seen]
     frequency = np.bincount(known.indices, minlength=counts.shape[1])
     rarity = np.log((1 + len(seen)) / (1 + frequency)) + 1
-    rarity[frequency < _MIN_WINDOWS] = 0
+    # What was never seen is as rare as can be, and says nothing: a text of unknown words lengthens its vector with
+    # them, and the few that are known count for less.
     # Rounded to what the artefact stores, so that what is fitted is what screens.
     rarity = rarity.astype(np.float16).astype(np.float32)
     vectors = tfidf(counts, rarity)
-    used = np.flatnonzero(rarity)
+    used = np.flatnonzero(frequency >= _MIN_WINDOWS)
     model = LogisticRegression(C=_C, max_iter=_ITERATIONS)
     model.fit(vectors[fitted][:, used], classes, sample_weight=weights)
     rows = model.coef_ if len(model.coef_) > 1 else np.concatenate([np.zeros_like(model.coef_), model.coef_])

@@ -26,11 +26,13 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
         for _ in range(_TRIES):
             kind = ("words", "sentences", "world")[int(rng.integers(3))]
             phrase = bank[kind][int(rng.integers(len(bank[kind])))]
-            form = bank["forms"][int(rng.integers(len(bank["forms"])))].replace("{{", "{").replace("}}", "}")
+            shape = int(rng.integers(len(bank["forms"])))
+            form = bank["forms"][shape].replace("{{", "{").replace("}}", "}")
             text = fill(form.replace("{text}", phrase), bank["slots"], rng)
             if (text, channel) not in seen:
                 break
         else:
             raise LookupError("the bank of short texts holds nothing new")
         seen.add((text, channel))
-        yield Row(text, "benign", f"gen_status_{kind}", channel, gid=phrase)
+        # A source for each shape, too: sources weigh the same, and this is much of what tools return.
+        yield Row(text, "benign", f"gen_status_{kind}_{shape}_{channel}", channel, gid=phrase)
