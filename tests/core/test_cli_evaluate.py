@@ -46,7 +46,7 @@ def rows() -> Labelled:
         {"text": f"\x1b[2J number {i * 7}", "label": "hard_negative", "source": "numbers"} for i in range(30)
     ]
     made += [{"text": f"harm {i}", "label": "harmful", "source": "bad"} for i in range(5)]
-    made += [{"text": "it is true", "label": "honest", "source": "truths"}]
+    made += [{"text": "it is true", "label": "deception", "source": "truths"}]
     return [{**row, "channel": "user"} for row in made]
 
 
@@ -75,7 +75,7 @@ def test_figures_as_json(settings: Path, tmp_path: Path) -> None:
     assert means["jailbreak"]["ranking"]["auroc"]["value"] == pytest.approx(sum(jailbreaks) / 2)
     assert {one["source"] for one in told["benign"]} == {"greetings", "numbers"}
     assert [one["source"] for one in told["apart"]] == ["bad"]
-    assert told["ignored"] == {"honest": 1}
+    assert told["ignored"] == {"deception": 1}
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -91,7 +91,7 @@ def test_tables_fit_the_terminal(settings: Path, tmp_path: Path, columns: int) -
     line = next(line for line in lines if line.startswith(" zs"))
     assert line.split()[:2] == ["zs", "20"] and line.split()[-4:] == ["100", "%", "100", "%"]
     assert "numbers (hard)" in found.stdout and "harmful (apart)" in found.stdout
-    assert "Not used: 1 honest." in found.stdout
+    assert "Not used: 1 deception." in found.stdout
     assert "an attack without that letter" in found.stdout  # the worst miss
     assert "\x1b" not in found.stdout
 

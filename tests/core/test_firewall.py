@@ -134,7 +134,7 @@ def test_what_is_no_text(firewall: Firewall, text: Any) -> None:
 
 @pytest.mark.parametrize("texts", ["one text", b"bytes"])
 def test_one_text_is_not_many(firewall: Firewall, texts: Any) -> None:
-    with pytest.raises(TypeError, match="pass one to screen"):
+    with pytest.raises(TypeError, match="pass one text to screen"):
         firewall.screen_many(texts)
 
 

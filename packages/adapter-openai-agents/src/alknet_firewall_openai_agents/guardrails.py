@@ -68,8 +68,8 @@ def protect(agent: _Agent, config: Settings = None, *, parallel: bool = False) -
     for holder in _reachable(agent, {}).values():
         own = [slot for slot in slots if hasattr(holder, slot)]
         for slot in own:
-            others = [each for each in getattr(holder, slot) or () if each != slots[slot]]
-            setattr(holder, slot, [slots[slot], *others])  # a new list: agents made by `clone` share theirs
+            # A new list: agents made by `clone` share theirs.
+            setattr(holder, slot, [slots[slot], *(g for g in getattr(holder, slot) or () if g != slots[slot])])
         if not own and not _behind(holder):
             what = f"{type(holder).__name__} {getattr(holder, 'name', '')}".strip()
             logging.getLogger(__name__).warning("%s is not screened: the SDK has no guardrail for it", what)
@@ -119,15 +119,14 @@ class _Screen(NamedTuple):
         return agents.GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
 
     async def tool_input(self, data: agents.ToolInputGuardrailData) -> _Outcome:
-        call = {"type": "function_call", "arguments": data.context.tool_arguments}
-        info = await self._strictest([("response", call)])
+        arguments = data.context.tool_arguments
+        info = await self._strictest([("response", {"type": "function_call", "arguments": arguments})])
         # Not rejected with a message: the arguments would stay in what the model reads next.
         return _Outcome.raise_exception(info) if info["flagged"] else _Outcome.allow(info)
 
     async def tool_output(self, data: agents.ToolOutputGuardrailData) -> _Outcome:
-        call, output = data.context.tool_call, data.output
-        # Screened as the model would read it.
-        read = agents.ItemHelpers.tool_call_output_item(call, output)["output"] if call else output
+        call = data.context.tool_call  # with it, the output is screened as the model would read it
+        read = agents.ItemHelpers.tool_call_output_item(call, data.output)["output"] if call else data.output
         info = await self._strictest([("tool", read)])
         return _Outcome.reject_content(NOTICE, info) if info["flagged"] else _Outcome.allow(info)
 
@@ -144,5 +143,4 @@ def _by_channel(item: Mapping[str, Any]) -> tuple[str, object]:
     own = item.get("role", item.get("type")) in "assistant function_call custom_tool_call reasoning".split()
     channel = "response" if own else "user" if "role" in item else "tool"
     # Without what is long and never words, by the items that have it: elsewhere these keys may hold text.
-    sealed = _SEALED.get(item.get("type", ""))
-    return channel, {key: value for key, value in item.items() if key != sealed}
+    return channel, {key: value for key, value in item.items() if key != _SEALED.get(item.get("type", ""))}
