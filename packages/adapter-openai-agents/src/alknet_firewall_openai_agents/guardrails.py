@@ -15,9 +15,7 @@ from alknet_firewall import NOTICE, Firewall, FirewallConfig, describe, read_con
 
 Settings = Firewall | FirewallConfig | Mapping[str, Any] | None
 _Agent = TypeVar("_Agent", bound=agents.Agent[Any])
-_SEALED = {"image_generation_call": "result"} | dict.fromkeys(
-    ("reasoning", "compaction"), "encrypted_content"
-)
+_SEALED = {"image_generation_call": "result", "reasoning": "encrypted_content", "compaction": "encrypted_content"}
 
 
 class Guardrails(NamedTuple):
