@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 
 from alknet_firewall.detector.cache import cached
 from alknet_firewall.detector.graph import PRECISIONS, build_graph
@@ -27,8 +28,9 @@ class OnnxRuntimeModel:
         options.inter_op_num_threads = 1
         # Spinning threads would keep the CPU busy between screenings.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Without VNNI, x86 kernels add products of 8 bits in 16 and may saturate; this asks for the exact ones.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        if not _has_vnni():
+            # Other x86 kernels add products of 8 bits in 16 and may saturate; this asks for the exact, slower ones.
+            options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 3
         graph = _graph(spec)
         try:
@@ -39,6 +41,15 @@ class OnnxRuntimeModel:
     def hidden_states(self, batch: Sequence[TokenIds]) -> States:
         states = self._session.run(list(self._outputs), {"input_ids": pad(batch)})
         return dict(zip(self._outputs.values(), states))
+
+
+def _has_vnni() -> bool:
+    """Whether the processor is known to multiply 8 bits and add in 32 (VNNI)."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:  # not Linux: nothing is known, and exact is what matters
+        return False
+    return "avx512_vnni" in told or "avx_vnni" in told
 
 
 class OnnxRuntimeBackend:
