@@ -259,6 +259,15 @@ def make_codebook(tiny: TinyModel) -> MakeCodebook:
     return make
 
 
+@pytest.fixture
+def settings(tmp_path: Path, tiny: TinyModel, make_codebook: MakeCodebook) -> Path:
+    """A settings file for the tiny detector, to which many letters z are an attack."""
+    (tmp_path / "codebook.safetensors").write_bytes(make_codebook().to_bytes())
+    file = tmp_path / "firewall.toml"
+    file.write_text(f'codebook = "codebook.safetensors"\nweights = "{tiny.path.as_posix()}"\n')
+    return file
+
+
 def _table(seed: int) -> RateTable:
     return RateTable.fit(np.random.default_rng(seed).normal(-2, 0.5, 2000))
 

@@ -17,14 +17,6 @@ from alknet_firewall.codebook.recalibrate import recalibrated
 from alknet_firewall.evaluate.log_odds import window_log_odds
 
 
-@pytest.fixture
-def settings(tmp_path: Path, tiny: Any, make_codebook: Any) -> Path:
-    (tmp_path / "codebook.safetensors").write_bytes(make_codebook().to_bytes())
-    file = tmp_path / "firewall.toml"
-    file.write_text(f'codebook = "codebook.safetensors"\nweights = "{tiny.path.as_posix()}"\n')
-    return file
-
-
 def run(*arguments: object) -> Result:
     environment = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
     return CliRunner().invoke(app, ["calibrate", *map(str, arguments)], env=environment)

@@ -20,14 +20,6 @@ from alknet_firewall.verdict import Action
 Labelled = list[dict[str, str]]
 
 
-@pytest.fixture
-def settings(tmp_path: Path, tiny: Any, make_codebook: Any) -> Path:
-    (tmp_path / "codebook.safetensors").write_bytes(make_codebook().to_bytes())
-    file = tmp_path / "firewall.toml"
-    file.write_text(f'codebook = "codebook.safetensors"\nweights = "{tiny.path.as_posix()}"\n')
-    return file
-
-
 def write(file: Path, rows: Labelled) -> Path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,15 +22,6 @@ from alknet_firewall.cli.render import bar, marked, percent, rate_in_words, shor
 
 ATTACK = "zzzz zzzz zzzz zzzz zzzz"
 BENIGN = "hello there"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, tiny: Any, make_codebook: Any) -> Path:
-    """A settings file for the tiny detector, to which many letters z are an attack."""
-    (tmp_path / "codebook.safetensors").write_bytes(make_codebook().to_bytes())
-    file = tmp_path / "firewall.toml"
-    file.write_text(f'codebook = "codebook.safetensors"\nweights = "{tiny.path.as_posix()}"\n')
-    return file
 
 
 def run(*arguments: object, stdin: str | bytes | None = None, columns: int = 80) -> Result:

@@ -13,13 +13,12 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from alknet_firewall.behavior import Behavior, Evidence, Passage
-from alknet_firewall.codebook.codebook import Codebook, load_codebook, parse_codebook
+from alknet_firewall.codebook.codebook import Codebook, bundled_codebook, load_codebook
 from alknet_firewall.codebook.compose import (
     Finding,
     compose,
@@ -283,8 +282,7 @@ def load_engine(config: FirewallConfig) -> Engine:
     """
     plugins = load_plugins(config.plugins)
     if config.codebook is None:
-        bundled = files("alknet_firewall").joinpath("data", "codebook.safetensors")
-        codebook = parse_codebook(bundled.read_bytes(), "the bundled codebook", plugins.readouts)
+        codebook = bundled_codebook(plugins.readouts)
     else:
         codebook = load_codebook(config.codebook, plugins.readouts)
     weights = open_weights(config.weights, allow_moving_revision=config.allow_moving_revision)

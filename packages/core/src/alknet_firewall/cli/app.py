@@ -49,11 +49,11 @@ def _show_version(wanted: bool) -> None:
     if not wanted:
         return
     from alknet_firewall import __version__
-    from alknet_firewall.cli.codebooks import bundled_codebook
+    from alknet_firewall.cli.codebooks import open_codebook
     from alknet_firewall.errors import CodebookError
 
     try:
-        told = f"codebook {bundled_codebook().fingerprint[:12]}"
+        told = f"codebook {open_codebook(None).fingerprint[:12]}"
     except CodebookError:
         told = "no bundled codebook"
     typer.echo(f"alknet-firewall {__version__} ({told})")

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from alknet_firewall.errors import CodebookError
 
 if TYPE_CHECKING:
     from alknet_firewall.codebook.codebook import Codebook
     from alknet_firewall.config import FirewallConfig
-
-BUNDLED = "the bundled codebook"
-
-
-def bundled_codebook() -> Codebook:
-    """The codebook that comes with the package.
-
-    Raises:
-        CodebookError: It is missing or damaged.
-    """
-    from alknet_firewall.codebook.codebook import parse_codebook
-    from alknet_firewall.plugins import load_plugins
-
-    try:
-        content = files("alknet_firewall").joinpath("data", "codebook.safetensors").read_bytes()
-    except OSError as error:
-        raise CodebookError(f"{BUNDLED} is missing from this installation ({error.strerror})") from error
-    return parse_codebook(content, BUNDLED, load_plugins().readouts)
-
 
 def open_codebook(path: Path | None) -> Codebook:
     """The codebook in a file, or the bundled one for None.
@@ -37,10 +15,11 @@ def open_codebook(path: Path | None) -> Codebook:
     Raises:
         CodebookError: It is missing or damaged.
     """
-    from alknet_firewall.codebook.codebook import load_codebook
+    from alknet_firewall.codebook.codebook import bundled_codebook, load_codebook
     from alknet_firewall.plugins import load_plugins
 
-    return bundled_codebook() if path is None else load_codebook(path, load_plugins().readouts)
+    readouts = load_plugins().readouts
+    return bundled_codebook(readouts) if path is None else load_codebook(path, readouts)
 
 
 def settings(config: Path | None = None, codebook: Path | None = None) -> FirewallConfig:

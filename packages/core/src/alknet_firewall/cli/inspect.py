@@ -14,8 +14,9 @@ def inspect_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what a codebook recognises, how it reads, how often it errs, and where it came from."""
-    from alknet_firewall.cli.codebooks import BUNDLED, open_codebook
+    from alknet_firewall.cli.codebooks import open_codebook
     from alknet_firewall.cli.described import described
+    from alknet_firewall.codebook.codebook import BUNDLED
 
     told = described(open_codebook(codebook))
     if as_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from alknet_firewall.errors import CodebookError
 from alknet_firewall.verdict import CHANNELS
 
 FORMAT = 1
+BUNDLED = "the bundled codebook"
 MAX_BYTES = 64 << 20
 _MAX_KNOTS = 64  # splines are solved for in memory that grows with its square
 _METADATA_KEY = "alknet_firewall"
@@ -111,6 +113,19 @@ def load_codebook(path: Path, readouts: Mapping[str, Readout] = BUILT_IN) -> Cod
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise CodebookError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return parse_codebook(content, str(path), readouts)
+
+
+def bundled_codebook(readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+    """The codebook that comes with the package.
+
+    Raises:
+        CodebookError: It is missing or damaged.
+    """
+    try:
+        content = files("alknet_firewall").joinpath("data", "codebook.safetensors").read_bytes()
+    except OSError as error:
+        raise CodebookError(f"{BUNDLED} is missing from this installation ({error.strerror})") from error
+    return parse_codebook(content, BUNDLED, readouts)
 
 
 def parse_codebook(content: bytes, where: str, readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:

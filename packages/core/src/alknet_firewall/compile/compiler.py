@@ -27,7 +27,7 @@ from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.compile.combine import logistic_weights
 from alknet_firewall.compile.corpus import Corpus, choose_rows, cut_rows
 from alknet_firewall.compile.features import Features, make_features
-from alknet_firewall.compile.fit import Fitted, fit_group, one_density_pair, strongest_windows
+from alknet_firewall.compile.fit import Fitted, density_pairs, fit_group, strongest_windows
 from alknet_firewall.compile.folds import (
     COMPOSED,
     assign_folds,
@@ -250,7 +250,7 @@ class _Stack:
         inputs = [states[strongest, b][:, None] for b in range(behaviors)]
         if settings.words:
             densities = [
-                one_density_pair(words[strongest, b][:, None], own, weights, b + 1) for b in range(behaviors)
+                density_pairs(words[strongest, b][:, None], own, weights, b + 1) for b in range(behaviors)
             ]
             inputs = [
                 np.column_stack([inputs[b], (attack - benign)(words[strongest, b][:, None])])

@@ -98,7 +98,7 @@ def fit_group(
     chosen = _strongest(np.stack([first for _, _, first in found], 1)[flat].max(1), owner, flat)
     ratios = []
     for b, (_, all_values, _) in enumerate(found):
-        splines = _densities(all_values[chosen], classes, weights, b + 1)
+        splines = density_pairs(all_values[chosen], classes, weights, b + 1)
         ratios.append(((splines[1] - splines[0])(all_values[chosen]), splines))
     combined = logistic_weights(
         [ratio for ratio, _ in ratios], classes, weights, prior=0.3, ridge=_RIDGE, nonnegative=True
@@ -111,13 +111,6 @@ def fit_group(
         seen = corpus.windows_of(known)
         words = fit_words(features.words, seen, flat, classes[owner], per_window, behaviors)
     return Fitted(states, values, words)
-
-
-def one_density_pair(
-    values: FloatArray, classes: IntArray, weights: FloatArray, behavior: int
-) -> tuple[Splines, Splines]:
-    """Densities of benign text and of one behavior (1-based class) along single coordinates (n, k)."""
-    return _densities(values, classes, weights, behavior)
 
 
 def strongest_windows(score: FloatArray, row: IntArray) -> IntArray:
@@ -139,9 +132,10 @@ def _strongest(score: FloatArray, owner: IntArray, windows: IntArray) -> IntArra
     return strongest
 
 
-def _densities(
+def density_pairs(
     values: npt.NDArray[np.floating], classes: IntArray, weights: FloatArray, behavior: int
 ) -> tuple[Splines, Splines]:
+    """Densities of benign text and of one behavior (1-based class) along each coordinate, from values (n, k)."""
     benign, attack = classes == 0, classes == behavior
     knots, at_benign, at_attack = [], [], []
     for column in values.T.astype(np.float64):
