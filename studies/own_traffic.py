@@ -13,9 +13,9 @@ import numpy as np
 from alknet_firewall.codebook.text_rates import WindowLogOdds
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
 from alknet_firewall.detector.cache import cache_folder
+from alknet_firewall.engine import Engine
 from alknet_firewall.evaluate.log_odds import window_log_odds
 from alknet_firewall.evaluate.scoring import limited
-from alknet_firewall.firewall import Engine
 
 
 @dataclass(frozen=True)

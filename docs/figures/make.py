@@ -17,7 +17,8 @@ from alknet_firewall import FirewallConfig, Verdict
 from alknet_firewall.behavior import Passage
 from alknet_firewall.codebook.model import LEXICAL, CodebookBehavior
 from alknet_firewall.codebook.readout import normalised
-from alknet_firewall.firewall import Engine, Firewall
+from alknet_firewall.engine import Engine
+from alknet_firewall.firewall import Firewall
 from alknet_firewall.passages import pieces
 
 HERE = Path(__file__).parent

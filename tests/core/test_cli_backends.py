@@ -13,8 +13,8 @@ from alknet_firewall import FirewallConfig
 from alknet_firewall.cli.check_backends import available, examined
 from alknet_firewall.cli.checks import Finding, State
 from alknet_firewall.detector.choice import Candidate
+from alknet_firewall.engine import Engine, load_engine
 from alknet_firewall.errors import DetectorError
-from alknet_firewall.firewall import Engine, load_engine
 from alknet_firewall.plugins import load_plugins
 
 MakeEngine = Callable[..., Engine]

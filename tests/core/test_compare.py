@@ -15,13 +15,13 @@ from typer.testing import CliRunner, Result
 from alknet_firewall.cli.app import app
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.config import FirewallConfig
+from alknet_firewall.engine import Engine, load_engine
 from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate import compare as module
 from alknet_firewall.evaluate.compare import BATCH, OURS, Scores, compare, merged, score_all
 from alknet_firewall.evaluate.pages.comparison import comparison_page
 from alknet_firewall.evaluate.peers import TextPeer
 from alknet_firewall.evaluate.sources import ALL_ATTACKS, BySource, name_of
-from alknet_firewall.firewall import Engine, load_engine
 
 
 def rows() -> list[Row]:

@@ -54,7 +54,7 @@ def calibrate_command(
     """
     from alknet_firewall.cli.codebooks import settings
     from alknet_firewall.detector.cache import write_atomically
-    from alknet_firewall.firewall import load_engine
+    from alknet_firewall.engine import load_engine
 
     texts = read_by_channel(benign, channel.value)
     _check_labels(texts.values())

@@ -14,8 +14,8 @@ from alknet_firewall.detector.detector import usable_cores
 from alknet_firewall.detector.protocol import DetectorModel, ModelSpec, hidden_states
 from alknet_firewall.detector.self_test import self_test
 from alknet_firewall.detector.weights import Weights, open_weights
+from alknet_firewall.engine import Engine
 from alknet_firewall.errors import AlknetFirewallError
-from alknet_firewall.firewall import Engine
 from alknet_firewall.plugins import Plugins
 
 _TOKENS, _RUNS = 64, 5

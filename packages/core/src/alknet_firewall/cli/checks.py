@@ -20,8 +20,9 @@ from alknet_firewall.detector.cache import cache_folder
 from alknet_firewall.detector.detector import usable_cores
 from alknet_firewall.detector.fetch import sha256_of
 from alknet_firewall.detector.weights import GGUF_SHA256, default_weights_path
+from alknet_firewall.engine import Engine
 from alknet_firewall.errors import AlknetFirewallError
-from alknet_firewall.firewall import Engine, Firewall
+from alknet_firewall.firewall import Firewall
 from alknet_firewall.hosts import Host
 from alknet_firewall.plugins import Plugins
 

@@ -12,9 +12,9 @@ from alknet_firewall.cli.evaluate import AsJson, Codebook, Config, Data, Limit, 
 
 if TYPE_CHECKING:
     from alknet_firewall.compile.rows import Row
+    from alknet_firewall.engine import Engine
     from alknet_firewall.evaluate.compare import Scores
     from alknet_firewall.evaluate.peers import Peer
-    from alknet_firewall.firewall import Engine
 
 
 def compare_command(

@@ -38,8 +38,8 @@ def drift_command(
 ) -> None:
     """Compare recent traffic with the calibration, and say whether to recalibrate; exit status 3 for drift."""
     from alknet_firewall.cli.codebooks import settings
+    from alknet_firewall.engine import load_engine
     from alknet_firewall.evaluate.drift import State, drift
-    from alknet_firewall.firewall import load_engine
 
     texts = read_by_channel(recent, channel.value)
     engine = load_engine(

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from alknet_firewall.compile.rows import Row
+    from alknet_firewall.engine import Engine
     from alknet_firewall.evaluate import Report, ScoredRow
-    from alknet_firewall.firewall import Engine
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""

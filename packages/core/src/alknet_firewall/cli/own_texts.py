@@ -14,7 +14,7 @@ from alknet_firewall.verdict import CHANNELS
 
 if TYPE_CHECKING:
     from alknet_firewall.codebook.text_rates import WindowLogOdds
-    from alknet_firewall.firewall import Engine
+    from alknet_firewall.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

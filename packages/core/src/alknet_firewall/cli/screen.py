@@ -13,7 +13,7 @@ import typer
 from alknet_firewall.errors import DataError
 
 if TYPE_CHECKING:
-    from alknet_firewall.firewall import Engine
+    from alknet_firewall.engine import Engine
     from alknet_firewall.verdict import Alarm, Verdict
 
 FLAGGED = 3

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alknet_firewall.compile.rows import ATTACK_LABELS, Row
+from alknet_firewall.engine import Engine
 from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate.bootstrap import Draws
 from alknet_firewall.evaluate.curves import detection_curves
@@ -18,7 +19,6 @@ from alknet_firewall.evaluate.figures import with_text_keys
 from alknet_firewall.evaluate.metrics import Estimate, FloatArray, Ranking
 from alknet_firewall.evaluate.peers import Peer
 from alknet_firewall.evaluate.sources import ALL_ATTACKS, BySource, Cell, name_of
-from alknet_firewall.firewall import Engine
 
 BATCH = 32
 """Texts that a detector is given at once; the time of a text is that of its batch, divided."""

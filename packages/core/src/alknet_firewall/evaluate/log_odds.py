@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from alknet_firewall.firewall import Engine
+from alknet_firewall.engine import Engine
 
 
 def window_log_odds(

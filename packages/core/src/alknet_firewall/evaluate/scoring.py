@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alknet_firewall.compile.rows import Row
-from alknet_firewall.firewall import Engine
+from alknet_firewall.engine import Engine
 from alknet_firewall.verdict import Action
 
 _BATCH = 64
