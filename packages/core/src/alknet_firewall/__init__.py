@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from alknet_firewall.config import FirewallConfig
     from alknet_firewall.errors import AlknetFirewallError, ConfigError
     from alknet_firewall.firewall import Firewall
-    from alknet_firewall.hosts import NOTICE, Host, describe, shared_firewall
+    from alknet_firewall.hosts import Host, describe, shared_firewall
     from alknet_firewall.plugins import hookimpl
+    from alknet_firewall.stream.holdback import HoldBack
     from alknet_firewall.text.content import Content, content_text, read_content
-    from alknet_firewall.verdict import Action, Alarm, Span, Verdict
+    from alknet_firewall.verdict import NOTICE, Action, Alarm, Span, Verdict
 
 __all__ = [
     "NOTICE",
@@ -26,6 +27,7 @@ __all__ = [
     "Content",
     "Firewall",
     "FirewallConfig",
+    "HoldBack",
     "Host",
     "Span",
     "Verdict",
@@ -44,8 +46,8 @@ _HOMES = {
     "Content": "text.content",
     "Firewall": "firewall",
     "FirewallConfig": "config",
+    "HoldBack": "stream.holdback",
     "Host": "hosts",
-    "NOTICE": "hosts",
     "content_text": "text.content",
     "describe": "hosts",
     "hookimpl": "plugins",

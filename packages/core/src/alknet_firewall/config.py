@@ -83,6 +83,8 @@ class FirewallConfig(_Settings):
         batch_wait_ms: How long, in ms, a text given to `screen_async` may wait for others to be screened with it.
         max_waiting: Texts that may wait in `screen_async`; the answer to more is that of `on_error`, at once.
         cache_verdicts: Verdicts kept for texts that come again, by hash; 0: none.
+        stream_memory_mb: What all streams together may keep of the windows they are reading, in MB; beyond it those that
+            were idle for longest read their window anew when they go on.
         plugins: Entry points to load in addition to the built-in ones; None: all that are installed.
 
     Raises:
@@ -104,6 +106,7 @@ class FirewallConfig(_Settings):
     batch_wait_ms: float = Field(0.0, ge=0, le=1000)
     max_waiting: int = Field(1024, ge=1)
     cache_verdicts: int = Field(0, ge=0)
+    stream_memory_mb: float = Field(256.0, ge=0)
     plugins: tuple[str, ...] | None = None
 
     def __init__(self, /, *sources: Source, **arguments: Any) -> None:

@@ -9,7 +9,7 @@ into an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from alknet_firewall.codebook.spans import evidence_range
 from alknet_firewall.config import FirewallConfig
 from alknet_firewall.detector.batches import framed_batches
 from alknet_firewall.detector.detector import Detector, load_detector
+from alknet_firewall.detector.growing import GrowingText
 from alknet_firewall.detector.protocol import FloatArray, Stage, States
 from alknet_firewall.detector.weights import Weights, open_weights
 from alknet_firewall.errors import CodebookError, DetectorError
@@ -71,9 +72,9 @@ class Engine:
             for piece in self.allowed(cut, tallies[index]):
                 waiting.append((index, piece))
                 if len(waiting) == _GATHERED:
-                    yield from self._assessed(waiting, channels)
+                    yield from self.assessed(waiting, channels)
                     waiting = []
-        yield from self._assessed(waiting, channels)
+        yield from self.assessed(waiting, channels)
 
     def allowed(self, cut: Iterable[Piece], tally: Tally) -> Iterator[Piece]:
         """Those of the windows of a text that are to be read, up to what `on_long` allows; the tally notes it."""
@@ -94,10 +95,15 @@ class Engine:
             if not piece.replaced:  # what it means is read in a view
                 yield piece
 
-    def _assessed(
+    def assessed(
         self, waiting: Sequence[tuple[int, Piece]], channels: Sequence[str]
     ) -> Iterator[tuple[int, Piece, Mapping[str, Evidence]]]:
-        """Runs the detector over windows, each to the depth that it needs, and assesses them; in any order."""
+        """Runs the detector over windows, each to the depth that it needs, and assesses them; in any order.
+
+        Args:
+            waiting: Windows, each with the number of its text.
+            channels: Of the texts.
+        """
         template = self.detector.tokenizer.template
         for places, batch in framed_batches([piece.ids for _, piece in waiting], template):
             read: list[dict[int, FloatArray]] = [{} for _ in batch]
@@ -123,6 +129,25 @@ class Engine:
                     break
                 stage = self.detector.model.resume(stage, np.array(further))
                 rows = rows[further]
+
+    def assessed_growing(self, piece: Piece, channel: str, growing: GrowingText) -> Mapping[str, Evidence]:
+        """Assesses a window that may become longer; only its new tokens are run."""
+        template = self.detector.tokenizer.template
+        framed = np.concatenate([template.prefix, piece.ids, template.suffix]).astype(np.int32)
+        begin = len(template.prefix)
+        states: dict[int, FloatArray] = {}
+        stage = growing.begin(framed, lasting=begin + len(piece.ids))
+        for tap in self.detector.taps:
+            _check_states(stage, 1, len(framed))
+            states[tap] = normalised(stage.states[0, begin : len(framed)])
+            if tap == self.detector.taps[-1]:
+                break
+            if self.codebook.cascade is not None:
+                evidence = self.assess(piece, channel, states)
+                if not self.goes_on(evidence, channel):
+                    return evidence
+            stage = growing.resume(stage)
+        return self.assess(piece, channel, states)
 
     def assess(self, piece: Piece, channel: str, states: States) -> dict[str, Evidence]:
         """What each behavior finds in a window, from states as `Passage` has them."""
@@ -200,6 +225,10 @@ class Tally:
     truncated: bool = False
     group_log_odds: float = -np.inf
     strongest: dict[str, _Strongest] = field(default_factory=dict)
+
+    def copy(self) -> Tally:
+        """One that goes on by itself."""
+        return replace(self, strongest=dict(self.strongest))
 
     def add(self, piece: Piece, evidence: Mapping[str, Evidence], group: Sequence[str]) -> None:
         self.windows += 1

@@ -27,6 +27,10 @@ class OverloadedError(AlknetFirewallError):
     """More texts wait to be screened than `max_waiting` allows."""
 
 
+class StreamError(AlknetFirewallError):
+    """A stream was used in a way that it cannot be: closed, from two threads at once, without hold-back."""
+
+
 class DataError(AlknetFirewallError):
     """Labelled data is malformed; the message names file and line."""
 

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alknet_firewall.arguments import check_channel, check_text
 from alknet_firewall.config import FirewallConfig
@@ -16,8 +17,14 @@ from alknet_firewall.errors import OverloadedError
 from alknet_firewall.faults import verdict_on_fault
 from alknet_firewall.forks import keep_for_ever, renew_in_children
 from alknet_firewall.gather import Gatherer
+from alknet_firewall.stream.memory import SharedMemory
 from alknet_firewall.verdict import Verdict
 from alknet_firewall.verdict_cache import VerdictCache
+
+if TYPE_CHECKING:
+    from alknet_firewall.stream.guard import GuardedStream
+    from alknet_firewall.stream.holdback import HoldBack
+    from alknet_firewall.stream.text_stream import AsyncTextStream, TextStream
 
 _CHUNK_TEXTS, _CHUNK_CHARS = 256, 1 << 20  # that screen_many has in hand at a time
 
@@ -121,6 +128,41 @@ class Firewall:
             return verdict_on_fault(self.config, error, channel)
         return await asyncio.wrap_future(answer)
 
+    def stream(self, channel: str = "response", *, hold_back: HoldBack | None = None) -> TextStream:
+        """A text that arrives in pieces: `with fw.stream() as s: s.feed(chunk)`; the last verdict is that of `screen`.
+
+        Args:
+            channel: Where it comes from, as of `screen`.
+            hold_back: Given, `s.release()` hands out what may go on; None: the stream only judges.
+
+        Raises:
+            ValueError: `channel` is none of the four.
+        """
+        from alknet_firewall.stream.text_stream import TextStream
+
+        return TextStream(lambda: self.engine, self.config, channel, self._stream_memory, hold_back)
+
+    def stream_async(self, channel: str = "response", *, hold_back: HoldBack | None = None) -> AsyncTextStream:
+        """As `stream`, for `async with`; the event loop goes on while text is screened."""
+        from alknet_firewall.stream.text_stream import AsyncTextStream
+
+        return AsyncTextStream(self.stream(channel, hold_back=hold_back))
+
+    def guard_stream(
+        self, source: AsyncIterable[str], channel: str = "response", *, hold_back: HoldBack | None = None
+    ) -> GuardedStream:
+        """Passes a source on as far as it was screened: `async for piece in fw.guard_stream(source)`.
+
+        Args:
+            source: Pieces of one text, such as what a model writes. It is closed when the stream is ended.
+            channel: Where it comes from, as of `screen`.
+            hold_back: How it is held back; by default flagged text ends it.
+        """
+        from alknet_firewall.stream.guard import GuardedStream
+        from alknet_firewall.stream.holdback import HoldBack
+
+        return GuardedStream(self.stream_async(channel, hold_back=hold_back or HoldBack()), source)
+
     def renew(self) -> None:
         """Starts afresh in a forked child, by itself: neither locks nor threads nor models of the parent work there."""
         if self._engine is not None:
@@ -128,6 +170,7 @@ class Firewall:
         self._engine = None
         self._lock = threading.Lock()
         self._verdicts = VerdictCache(self.config.cache_verdicts)
+        self._stream_memory = SharedMemory(int(self.config.stream_memory_mb * 1e6))
         self._gatherer: Gatherer[Firewall, tuple[str, str], Verdict] = Gatherer(
             self,
             Firewall._screened,

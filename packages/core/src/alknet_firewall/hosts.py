@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from alknet_firewall.config import FirewallConfig
     from alknet_firewall.firewall import Firewall
 
-NOTICE = "[content withheld by alknet-firewall]"
-"""What stands where a host put flagged text: it tells the model that something is gone, and nothing of it."""
-
 _DONE = {Action.ALLOW: "allowed", Action.REVIEW: "held for review", Action.BLOCK: "blocked"}
 _firewalls: dict[str, Firewall] = {}
 _lock = threading.Lock()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.detector.tokenizer import Tokenizer
-from alknet_firewall.text.decode import decoded_views
+from alknet_firewall.text.decode import View, decoded_views
 from alknet_firewall.text.normalise import NormalisedText, normalise
 from alknet_firewall.text.windows import slices, window_bounds
 
-_SLICE_CHARS = 1 << 16
+SLICE_CHARS = 1 << 16
+"""Characters of a text that are normalised and tokenized at a time."""
 IntArray = npt.NDArray[np.int32]
+_NOTHING: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ class _Tokens:
     def cut(self, start: int, end: int, decoded: str | None = None) -> Piece:
         first, last = int(self.offsets[start, 0]), int(self.offsets[end - 1, 1])
         text = self.text[first:last]
-        return Piece(text, self.ids[start:end], self.offsets[start:end] - first, self.origin[start:end], decoded)
+        return Piece(
+            text, self.ids[start:end], self.offsets[start:end] - first, self.origin[start:end], decoded
+        )
 
     def drop(self, n: int) -> _Tokens:
         """Without the first `n` tokens and the text that only they need."""
@@ -76,6 +81,61 @@ class _Tokens:
         )
 
 
+class Cutter:
+    """Cuts a text into windows on a fixed grid while it comes in slices: window i starts at token i * stride.
+
+    Attributes:
+        number: Of the first window that is still to come.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, size: int, overlap: int, *, decode: bool = True) -> None:
+        """Takes what `pieces` takes."""
+        self._tokenizer, self._size, self._overlap, self._decode = tokenizer, size, overlap, decode
+        self._waiting = _Tokens(
+            "", np.empty(0, np.int32), np.empty((0, 2), np.int32), np.empty((0, 2), np.int64)
+        )
+        self._undone = _NOTHING  # in this slice and the one before, whose last window is still to come
+        self.number = 0
+
+    def add(self, text: str, start: int) -> Iterator[Piece]:
+        """Takes the next slice; gives its views' windows, and all windows but the last one so far.
+
+        Args:
+            text: The slice, as given; cut where `slices` or a stretch of white space cuts.
+            start: Where in the whole text it starts.
+        """
+        normalised = normalise(text)
+        self._waiting = self._waiting.join(_tokenize(normalised, start, self._tokenizer))
+        if self._decode:
+            views = decoded_views(normalised)
+            self._undone = np.concatenate([self._undone, *(view.undone + start for view in views)])
+            # First: where a text is only read up to a limit, nothing up to there may be left out.
+            for view in views:
+                yield from view_pieces(view, start, self._tokenizer, self._size, self._overlap)
+        *ready, _ = window_bounds(len(self._waiting), self._size, self._overlap) or [(0, 0)]
+        for first, last in ready:
+            self.number += 1
+            yield marked(self._waiting.cut(first, last), self._undone)
+        self._waiting = self._waiting.drop(len(ready) * (self._size - self._overlap))
+        if len(self._waiting):
+            self._undone = self._undone[self._undone[:, 1] > self._waiting.origin[0, 0]]
+
+    def __len__(self) -> int:
+        """Tokens of the last window so far."""
+        return len(self._waiting)
+
+    def last(self) -> Piece | None:
+        """The last window so far; None if nothing is left."""
+        n_tokens = len(self._waiting)
+        return marked(self._waiting.cut(0, n_tokens), self._undone) if n_tokens else None
+
+    def fork(self, *, decode: bool) -> Cutter:
+        """One that has come as far as this one, and goes on by itself."""
+        other = copy(self)
+        other._decode = decode
+        return other
+
+
 def pieces(
     text: str, tokenizer: Tokenizer, size: int, overlap: int, *, decode: bool = True
 ) -> Iterator[Piece]:
@@ -90,30 +150,22 @@ def pieces(
         overlap: Tokens that a window shares with the one before.
         decode: Whether decoded views are cut, too.
     """
-    waiting = _Tokens("", np.empty(0, np.int32), np.empty((0, 2), np.int32), np.empty((0, 2), np.int64))
-    stride = size - overlap
-    undone = np.empty((0, 2), np.int64)  # in this slice and the one before, whose last window is still to come
-    for start, end in slices(text, _SLICE_CHARS):
-        normalised = normalise(text[start:end])
-        waiting = waiting.join(_tokenize(normalised, start, tokenizer))
-        views = decoded_views(normalised) if decode else []
-        undone = np.concatenate([undone, *(view.undone + start for view in views)])
-        for view in views:  # first: where a text is only read up to a limit, nothing up to there may be left out
-            tokens = _tokenize(view, start, tokenizer)
-            for first, last in window_bounds(len(tokens), size, overlap):
-                yield tokens.cut(first, last, view.kind)
-        # A window that is followed by enough tokens for another full one cannot be the last: it can go.
-        ready = max(0, (len(waiting) - size) // stride)
-        for i in range(ready):
-            yield _marked(waiting.cut(i * stride, i * stride + size), undone)
-        waiting = waiting.drop(ready * stride)
-        if len(waiting):
-            undone = undone[undone[:, 1] > waiting.origin[0, 0]]
-    for first, last in window_bounds(len(waiting), size, overlap):
-        yield _marked(waiting.cut(first, last), undone)
+    cutter = Cutter(tokenizer, size, overlap, decode=decode)
+    for start, end in slices(text, SLICE_CHARS):
+        yield from cutter.add(text[start:end], start)
+    last = cutter.last()
+    if last is not None:
+        yield last
 
 
-def _marked(piece: Piece, undone: npt.NDArray[np.int64]) -> Piece:
+def view_pieces(view: View, start: int, tokenizer: Tokenizer, size: int, overlap: int) -> Iterator[Piece]:
+    """Cuts a decoded view of a stretch of text that starts at `start` into windows."""
+    tokens = _tokenize(view, start, tokenizer)
+    for first, last in window_bounds(len(tokens), size, overlap):
+        yield tokens.cut(first, last, view.kind)
+
+
+def marked(piece: Piece, undone: npt.NDArray[np.int64]) -> Piece:
     """Marks a window of which more than half was undone."""
     if not len(undone):
         return piece

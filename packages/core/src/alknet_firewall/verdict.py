@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+NOTICE = "[content withheld by alknet-firewall]"
+"""What stands where flagged text was put: it tells the model that something is gone, and nothing of it."""
+
 CHANNELS = ("user", "document", "tool", "response")
 """Where a text comes from: typed by a user, retrieved, returned by a tool, or written by the model itself."""
 

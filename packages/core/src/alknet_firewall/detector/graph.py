@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from alknet_firewall.detector.architecture import Architecture, block_tensors
 from alknet_firewall.detector.cache import cached_file
-from alknet_firewall.detector.onnx_writer import GraphWriter
+from alknet_firewall.detector.onnx_writer import Dimensions, GraphWriter
 from alknet_firewall.detector.protocol import ModelSpec
 from alknet_firewall.detector.rotation import fold, hadamard
 from alknet_firewall.detector.weights import Weights
@@ -32,7 +32,7 @@ from alknet_firewall.errors import WeightsError
 FloatArray = npt.NDArray[np.float32]
 
 PRECISIONS = ("fp32", "int8")
-INPUT, STATES, CARRY = "input", "states", "carry"
+INPUT, PAST, STATES, CARRY = "input", "past", "states", "carry"
 
 
 def segments(taps: Sequence[int]) -> list[tuple[int, int]]:
@@ -41,14 +41,30 @@ def segments(taps: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip([0, *ends], ends))
 
 
+def keys_and_values(first: int, last: int) -> list[str]:
+    """The outputs of a segment with a past that hold the keys and the values of its blocks, in the order of `past`."""
+    return [f"block_{layer + 1}/attention/{part}" for layer in range(first, last) for part in ("k", "v")]
+
+
 def build_graph(
-    weights: Weights, first: int, last: int, *, precision: str = "fp32", max_length: int = 512
+    weights: Weights,
+    first: int,
+    last: int,
+    *,
+    precision: str = "fp32",
+    max_length: int = 512,
+    past: bool = False,
 ) -> bytes:
     """Writes the blocks `first` to `last - 1` (0-based), as the content of an ONNX file.
 
     The input is `input`, float32 (batch, length, hidden): the embedded tokens for `first` 0, else what the segment
     before put out as `carry`. Outputs are `states`, float32 (batch, length, hidden), the output of the last block, and
     `carry`, the same as the next segment wants it.
+
+    With a past, texts go on where they stopped: the input holds the tokens that are new, and `past`, float32
+    (2 * blocks, batch, key heads, length of the past, head size), the keys and values of those before, of each block
+    its keys, turned to their positions, and its values. Those of the new tokens are outputs, too
+    (`keys_and_values`), each (batch, key heads, length, head size).
 
     Args:
         weights: Of a decoder of the Llama family.
@@ -57,14 +73,17 @@ def build_graph(
         precision: `fp32`; or `int8`: weights per output channel and activations per token are rounded to 8 bits, after
             a rotation that takes the outliers out of them (`rotation.py`); sums are exact int32. Scales of their own
             for each token make a verdict independent of its batch.
-        max_length: Longest sequence, in tokens.
+        max_length: Longest sequence, in tokens, its past included.
+        past: Whether there is one; it may have no tokens.
 
     Raises:
         WeightsError: The family is another, a tap is out of range, or a tensor is missing or misshapen.
     """
     shape = weights.architecture
     if shape.family != "llama":
-        raise WeightsError(f"{weights.path}: {shape.family!r} cannot be written as a graph; use backend = 'torch'")
+        raise WeightsError(
+            f"{weights.path}: {shape.family!r} cannot be written as a graph; use backend = 'torch'"
+        )
     if shape.variations:
         raise WeightsError(
             f"{weights.path}: {', '.join(shape.variations)} cannot be written as a graph; use backend = 'torch'"
@@ -72,24 +91,33 @@ def build_graph(
     if not 0 <= first < last <= shape.n_layers:
         raise WeightsError(f"blocks {first + 1} to {last}: must lie in 1..{shape.n_layers}")
     graph = GraphWriter()
-    segment = _Segment(graph, shape, precision, max_length)
+    segment = _Segment(graph, shape, precision, max_length, first if past else None)
     rows = segment.begin(turn=precision == "int8" and first == 0)
     for layer in range(first, last):
         rows = segment.block(layer, rows, _block_matrices(weights, layer))
     segment.end(rows)
-    return graph.model([INPUT], [STATES, CARRY], shape.hidden_size)
+    rows_of_tokens = ("batch", "length", shape.hidden_size)
+    inputs: dict[str, Dimensions] = {INPUT: rows_of_tokens}
+    outputs: dict[str, Dimensions] = {STATES: rows_of_tokens, CARRY: rows_of_tokens}
+    if past:
+        inputs[PAST] = (2 * (last - first), "batch", shape.n_kv_heads, "past_length", shape.head_size)
+        own = ("batch", shape.n_kv_heads, "length", shape.head_size)
+        outputs |= dict.fromkeys(keys_and_values(first, last), own)
+    return graph.model(inputs, outputs)
 
 
-_FORMAT = 3  # raise it whenever build_graph writes something else
+_FORMAT = 4  # raise it whenever build_graph writes something else
 
 
-def graph_file(spec: ModelSpec, first: int, last: int, precision: str) -> Path | bytes:
+def graph_file(spec: ModelSpec, first: int, last: int, precision: str, *, past: bool = False) -> Path | bytes:
     """A segment's graph: a file in the user's cache, or what would be in it where the cache cannot be written."""
 
     def build() -> bytes:
-        return build_graph(spec.weights, first, last, precision=precision, max_length=spec.max_length)
+        return build_graph(
+            spec.weights, first, last, precision=precision, max_length=spec.max_length, past=past
+        )
 
-    described = f"{_FORMAT} {spec.weights.file_digest} {first} {last} {precision} {spec.max_length}"
+    described = f"{_FORMAT} {spec.weights.file_digest} {first} {last} {precision} {spec.max_length} {past}"
     return cached_file("graphs", described, build, ".onnx")
 
 
@@ -129,25 +157,34 @@ class _Segment:
     All but attention works on rows, one a token: (batch * length, width).
     """
 
-    def __init__(self, graph: GraphWriter, shape: Architecture, precision: str, max_length: int) -> None:
-        self.graph, self.shape, self.precision = graph, shape, precision
+    def __init__(
+        self, graph: GraphWriter, shape: Architecture, precision: str, max_length: int, past_from: int | None
+    ) -> None:
+        """Takes what all blocks have in common; `past_from` is the first block of `past`, None if there is no past."""
+        self.graph, self.shape, self.precision, self.past_from = graph, shape, precision, past_from
         constant, add = graph.constant, graph.add
         size = add("Shape", [INPUT], "length", start=1, end=2)  # (1,)
         batch_and_length = add("Shape", [INPUT], "batch_and_length", start=0, end=2)  # (2,)
         zero, rest = constant("zero", np.array([0])), constant("rest", np.array([-1]))
+        begin, end = zero, size  # positions of the tokens, (1,) each
+        if past_from is not None:
+            begin = add("Shape", [PAST], "past_length", start=3, end=4)
+            end = add("Add", [begin, size], "end")
         # RoPE: position p turns the pair (i, i + half) of a head by p * theta^(-i / half).
         half = shape.head_size // 2
         angles = np.arange(max_length)[:, None] * shape.rope_theta ** (-np.arange(half) / half)
         for name, table in (("cosine", np.cos(angles)), ("sine", np.sin(angles))):
             constant(f"{name}_table", table.astype(np.float32))
-            add("Slice", [f"{name}_table", zero, size], name)  # (length, half)
+            add("Slice", [f"{name}_table", begin, end], name)  # (length, half)
         blocked = np.triu(np.full((max_length, max_length), -1e9, np.float32), 1)
-        both = add("Concat", [size, size], "length_twice", axis=0)
-        add("Slice", [constant("mask_table", blocked), constant("zeros", np.array([0, 0])), both], "mask")
+        corners = [
+            add("Concat", pair, f"corner_{i}", axis=0) for i, pair in enumerate(([begin, zero], [end, end]))
+        ]
+        add("Slice", [constant("mask_table", blocked), *corners], "mask")  # (length, end)
         heads = constant("heads", np.array([shape.n_heads + 2 * shape.n_kv_heads, shape.head_size]))
         add("Concat", [batch_and_length, heads], "by_token", axis=0)
         add("Concat", [constant("by", np.array([0, shape.n_heads])), size, rest], "by_head", axis=0)
-        add("Concat", [constant("groups", np.array([0, shape.n_kv_heads, -1])), size], "by_group", axis=0)
+        add("Concat", [constant("groups", np.array([0, shape.n_kv_heads, -1])), end], "by_group", axis=0)
         wide = constant("wide", np.array([shape.hidden_size]))
         add("Concat", [batch_and_length, wide], "as_given", axis=0)
 
@@ -175,7 +212,7 @@ class _Segment:
         if self.precision == "int8":
             matrices = fold(matrices, self.shape)
         name = f"block_{layer + 1}"
-        attended = self._attention(f"{name}/attention", self._norm(f"{name}/norm_1", rows), matrices)
+        attended = self._attention(f"{name}/attention", layer, self._norm(f"{name}/norm_1", rows), matrices)
         rows = self.graph.add("Add", [rows, attended], f"{name}/after_attention")
         expanded = self._mlp(f"{name}/mlp", self._norm(f"{name}/norm_2", rows), matrices)
         return self.graph.add("Add", [rows, expanded], f"{name}/output")
@@ -190,7 +227,7 @@ class _Segment:
         ones = constant("ones", np.ones(self.shape.hidden_size, np.float32))
         return add("Mul", [normed, ones], name)
 
-    def _attention(self, name: str, x: str, matrices: dict[str, FloatArray]) -> str:
+    def _attention(self, name: str, layer: int, x: str, matrices: dict[str, FloatArray]) -> str:
         add, split, constant, shape = self.graph.add, self.graph.split, self.graph.constant, self.shape
         heads, kv, size = shape.n_heads, shape.n_kv_heads, shape.head_size
         [qkv] = self._products(x, f"{name}/qkv_in", {f"{name}/qkv": matrices["qkv"]})
@@ -202,6 +239,7 @@ class _Segment:
         q, k = split(
             "Split", [qk, constant("q_k", np.array([heads, kv]))], [f"{name}/q", f"{name}/k"], axis=1
         )
+        k, v = self._with_past(layer, k, v)
         # The query heads that share a key head become one tall matrix: no key is repeated.
         q = add("Reshape", [q, constant("stacked", np.array([0, kv, -1, size]))], f"{name}/q_stacked")
         k_turned = add("Transpose", [k], f"{name}/k_turned", perm=[0, 1, 3, 2])
@@ -214,6 +252,18 @@ class _Segment:
         mixed = add("Transpose", [mixed], f"{name}/mixed_turned", perm=[0, 2, 1, 3])
         joined = self._rows(mixed, f"{name}/joined", heads * size)
         return self._products(joined, f"{name}/out_in", {f"{name}/out": matrices["out"]})[0]
+
+    def _with_past(self, layer: int, k: str, v: str) -> tuple[str, str]:
+        if self.past_from is None:
+            return k, v
+        add, place = self.graph.add, 2 * (layer - self.past_from)
+        whole = []
+        for at, own in ((place, k), (place + 1, v)):
+            past = add(
+                "Gather", [PAST, self.graph.constant(f"place_{at}", np.int64(at))], f"{own}_past", axis=0
+            )
+            whole.append(add("Concat", [past, own], f"{own}_whole", axis=2))
+        return whole[0], whole[1]
 
     def _rotate(self, name: str, x: str) -> str:
         add, split = self.graph.add, self.graph.split
@@ -247,7 +297,9 @@ class _Segment:
         zero_point = constant("zero_point", np.uint8(128))
         products = []
         for own, matrix in matrices.items():
-            steps = (np.maximum(np.abs(matrix).max(axis=0), 1e-12) / 127).astype(np.float32)  # an output channel
+            steps = (np.maximum(np.abs(matrix).max(axis=0), 1e-12) / 127).astype(
+                np.float32
+            )  # an output channel
             rounded = constant(f"{own}/weights", np.rint(matrix / steps).astype(np.int8))
             sums = add("MatMulInteger", [levels, rounded, zero_point], f"{own}/sums")
             back = add("Mul", [scale, constant(f"{own}/steps", steps)], f"{own}/back")
@@ -255,7 +307,9 @@ class _Segment:
         return products
 
     def _rows(self, x: str, name: str, width: int) -> str:
-        return self.graph.add("Reshape", [x, self.graph.constant(f"rows_of_{width}", np.array([-1, width]))], name)
+        return self.graph.add(
+            "Reshape", [x, self.graph.constant(f"rows_of_{width}", np.array([-1, width]))], name
+        )
 
     def _turn(self, name: str, rows: str, width: int) -> str:
         """Rotates rows by Hadamard matrices along the diagonal; twice is the identity."""

@@ -21,6 +21,8 @@ _TYPES = {"float32": _FLOAT, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 _AN_INT, _INTS = 2, 7  # kinds of attributes
 
 Attribute = int | Sequence[int]
+Dimensions = tuple[int | str, ...]
+"""Sizes of an array; those with a name are not known beforehand."""
 
 
 class GraphWriter:
@@ -34,7 +36,7 @@ class GraphWriter:
     def constant(self, name: str, value: npt.ArrayLike) -> str:
         """Adds a constant, unless there is one of that name; returns the name."""
         if name not in self._constants:  # shared by all blocks
-            array = np.ascontiguousarray(value)
+            array = np.asarray(value, order="C")
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             dimensions = b"".join(_integer(1, size) for size in array.shape)
             kind = _integer(2, _TYPES[array.dtype.name])
@@ -57,24 +59,28 @@ class GraphWriter:
         """Adds a conversion to float32; returns its name."""
         return self.add("Cast", [values], name, to=_FLOAT)
 
-    def model(self, inputs: Sequence[str], outputs: Sequence[str], width: int) -> bytes:
-        """The file; inputs and outputs are float32 (batch, length, width)."""
-        dimensions = [_text(2, "batch"), _text(2, "length"), _integer(1, width)]
-        shape = b"".join(_bytes(1, dimension) for dimension in dimensions)
-        kind = _bytes(1, _integer(1, _FLOAT) + _bytes(2, shape))
+    def model(self, inputs: Mapping[str, Dimensions], outputs: Mapping[str, Dimensions]) -> bytes:
+        """The file; inputs and outputs are float32, of the dimensions given."""
         graph = b"".join(
             [
                 *(_bytes(1, node) for node in self._nodes),
                 _text(2, "detector"),
                 *(_bytes(5, constant) for constant in self._constants.values()),
-                *(_bytes(11, _text(1, name) + _bytes(2, kind)) for name in inputs),
-                *(_bytes(12, _text(1, name) + _bytes(2, kind)) for name in outputs),
+                *(_bytes(11, _text(1, name) + _bytes(2, _kind(shape))) for name, shape in inputs.items()),
+                *(_bytes(12, _text(1, name) + _bytes(2, _kind(shape))) for name, shape in outputs.items()),
             ]
         )
         operators = _text(1, "") + _integer(2, OPSET)
         return b"".join(
             [_integer(1, _IR_VERSION), _text(2, "alknet-firewall"), _bytes(7, graph), _bytes(8, operators)]
         )
+
+
+def _kind(dimensions: Dimensions) -> bytes:
+    """The type of a float32 array."""
+    written = [_text(2, size) if isinstance(size, str) else _integer(1, size) for size in dimensions]
+    shape = b"".join(_bytes(1, dimension) for dimension in written)
+    return _bytes(1, _integer(1, _FLOAT) + _bytes(2, shape))
 
 
 def _attributes(attributes: Mapping[str, Attribute]) -> bytes:

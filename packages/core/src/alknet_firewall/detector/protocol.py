@@ -62,6 +62,23 @@ class DetectorModel(Protocol):
         """
 
 
+@runtime_checkable
+class ExtendableModel(DetectorModel, Protocol):
+    """A model that can go on where a text stopped; one that cannot reads what grows again from its start."""
+
+    def extend(self, number: int, new: npt.NDArray[Any], past: FloatArray | None) -> tuple[Stage, FloatArray]:
+        """Runs the blocks between two taps over the new tokens of one text.
+
+        Args:
+            number: Which tap the blocks lead to, from 0.
+            new: For number 0 the ids of the new tokens, (n,); else their `carry` from the number before, (1, n, width).
+            past: What was returned for the tokens before, joined along axis 3; None if there are none.
+
+        Returns:
+            The new tokens' stage, its `carry` an array (1, n, width) or None, and their part of the past.
+        """
+
+
 def hidden_states(model: DetectorModel, taps: Sequence[int], batch: Sequence[TokenIds]) -> States:
     """Runs a whole batch up to the last of the model's taps: by tap, the output of that block."""
     stage, states = model.begin(batch), {}

@@ -16,6 +16,8 @@ from alknet_firewall.detector.protocol import ModelSpec, Stage, TokenIds, pad
 from alknet_firewall.detector.weights import FolderWeights, GgufWeights, Weights
 from alknet_firewall.errors import DetectorError, WeightsError
 
+_NO_PAST = np.zeros((0, 1, 1, 0, 1), np.float32)
+
 
 class TorchModel:
     """A transformers model cut behind the last tap."""
@@ -47,6 +49,37 @@ class TorchModel:
         # hidden_states[n] is the output of block n: the embedding is number 0. Any family's blocks run in one piece
         # here, so what deeper taps need is at hand and only waits to be asked for.
         return _stage([output.hidden_states[tap].float().numpy() for tap in self._taps])
+
+    def extend(
+        self, number: int, new: npt.NDArray[Any], past: npt.NDArray[np.float32] | None
+    ) -> tuple[Stage, npt.NDArray[np.float32]]:
+        width = new.shape[-1] if number else 0
+        if number:  # all was computed at once: the states at deeper taps stand side by side
+            hidden = width // (len(self._taps) - number)
+            return Stage(new[..., :hidden], new[..., hidden:] if width > hidden else None), _NO_PAST
+        from transformers import DynamicCache
+
+        torch, cache = self._torch, DynamicCache()
+        length = 0
+        if past is not None:
+            length = past.shape[3]
+            for layer, (keys, values) in enumerate(zip(past[0::2], past[1::2])):
+                cache.update(torch.from_numpy(keys), torch.from_numpy(values), layer)
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.from_numpy(new[None].astype(np.int64)),
+                output_hidden_states=True,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        parts = [
+            part[:, :, length:]
+            for layer in output.past_key_values.layers
+            for part in (layer.keys, layer.values)
+        ]
+        states = [output.hidden_states[tap].float().numpy() for tap in self._taps]
+        carry = np.concatenate(states[1:], axis=-1) if states[1:] else None
+        return Stage(states[0], carry), np.stack([part.float().numpy() for part in parts])
 
     def resume(self, stage: Stage, rows: npt.NDArray[np.int64]) -> Stage:
         return _stage([later[rows] for later in stage.carry])

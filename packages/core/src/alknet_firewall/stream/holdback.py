@@ -1,0 +1,185 @@
+"""Passes a stream on only as far as it has been screened: what is flagged never goes out, not even its first words.
+
+A window is judged for good when it is full. Until then its text stays here, but for what is plainly harmless: where a
+window that is still open looks like most benign text does, all of it but the last words goes on. So harmless text is
+late by a few dozen tokens, and doubtful text by a window.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from alknet_firewall.errors import ConfigError
+from alknet_firewall.stream.incremental import Screening
+from alknet_firewall.verdict import NOTICE, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class HoldBack:
+    """How a stream is held back.
+
+    Attributes:
+        mode: What becomes of flagged text: `block` ends the stream there; `redact` puts `notice` in its place and goes
+            on; `observe` holds nothing back, and only the verdicts tell.
+        look_ahead: Tokens that must follow a word before it may leave a window that is still open; None: none leaves
+            before its window is full.
+        clear_rate: A window that is still open is harmless for now if at least this share of benign text looks worse.
+        max_delay_ms: Text that has waited for so long, in ms, is judged as it stands and passed on unless it is
+            flagged; None: it waits for its window, however slow the source is. What is recognised only by the words
+            that follow may then have gone out.
+        notice: What stands in place of flagged text.
+    """
+
+    mode: Literal["block", "redact", "observe"] = "block"
+    look_ahead: int | None = 32
+    clear_rate: float = 0.2
+    max_delay_ms: float | None = None
+    notice: str = NOTICE
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ConfigError: One of them is not allowed.
+        """
+        if self.mode not in ("block", "redact", "observe"):
+            raise ConfigError(f"hold back: mode = {self.mode!r}; it is block, redact or observe")
+        if self.look_ahead is not None and self.look_ahead < 0:
+            raise ConfigError(f"hold back: look_ahead = {self.look_ahead}; it is a number of tokens, or None")
+        if not 0 < self.clear_rate <= 1:
+            raise ConfigError(f"hold back: clear_rate = {self.clear_rate}; it is a rate above 0, up to 1")
+        if self.max_delay_ms is not None and not self.max_delay_ms >= 0:
+            raise ConfigError(f"hold back: max_delay_ms = {self.max_delay_ms}; it is a time in ms, or None")
+
+
+class Holder:
+    """The text of one stream that has not gone out yet.
+
+    Attributes:
+        stopped: The verdict that ended the stream; None while it goes on.
+    """
+
+    def __init__(self, settings: HoldBack) -> None:
+        """Holds nothing yet."""
+        self._settings = settings
+        self._text = ""
+        self._start = 0  # of `_text` in the stream
+        self._clear = 0  # up to here the stream may go out
+        self._withheld: list[tuple[int, int]] = []  # what `redact` takes out, not overlapping
+        self._arrived: deque[tuple[int, float]] = deque()  # where pieces ended, and when they came
+        self.stopped: Verdict | None = None
+
+    def add(self, text: str) -> None:
+        """Takes what has arrived."""
+        if self.stopped is None and text:
+            self._text += text
+            self._arrived.append((self._start + len(self._text), time.monotonic()))
+
+    def overdue_in(self) -> float | None:
+        """Seconds until text has waited for too long; None if it may wait, or none does."""
+        if self._settings.max_delay_ms is None or not self._arrived or self.stopped is not None:
+            return None
+        return self._arrived[0][1] + self._settings.max_delay_ms / 1000 - time.monotonic()
+
+    def update(self, screening: Screening, *, finished: bool = False) -> None:
+        """Looks at what was found since the last time."""
+        self._take_out(screening)
+        if self._settings.mode == "observe" or finished:
+            self._pass_up_to(screening.length)
+            return
+        overdue = self.overdue_in()
+        if overdue is not None and overdue <= 0:
+            screening.look_now()
+            self._take_out(screening)
+            look = screening.open_look
+            if look is None or not screening.alone(look).flagged:
+                self._pass_up_to(screening.length)
+                return
+        clear = max(screening.settled, self._harmless_up_to(screening))
+        for start, end in screening.disguised.tolist():
+            if start < clear and end >= screening.settled:
+                clear = start  # it may go on, and mean something else
+        self._pass_up_to(clear)
+
+    def fail(self, verdict: Verdict) -> None:
+        """Screening failed: the policy's verdict ends the stream, or lets everything pass."""
+        if verdict.flagged:
+            self._stop(verdict)
+        else:
+            self._pass_up_to(self._start + len(self._text))
+
+    def drop(self) -> None:
+        """Lets nothing of what waits go out."""
+        self._clear, self._text = self._start, ""
+        self._arrived.clear()
+
+    def release(self) -> str:
+        """Hands out what may go out; nothing after the stream was ended."""
+        parts: list[str] = []
+        while self._start < self._clear:
+            first = next(((start, end) for start, end in self._withheld if end > self._start), None)
+            if first is None or first[0] >= self._clear:
+                parts.append(self._drop(self._clear))
+            elif first[0] > self._start:
+                parts.append(self._drop(first[0]))
+            elif first[1] <= self._clear:  # a notice stands for the whole of it, once
+                self._drop(first[1])
+                parts.append(self._settings.notice)
+            else:
+                break
+        while self._arrived and self._arrived[0][0] <= self._start:
+            self._arrived.popleft()
+        self._withheld = [(start, end) for start, end in self._withheld if end > self._start]
+        return "".join(parts)
+
+    def _drop(self, until: int) -> str:
+        count = until - self._start
+        text, self._text = self._text[:count], self._text[count:]
+        self._start = until
+        return text
+
+    def _take_out(self, screening: Screening) -> None:
+        for look in screening.take_looks():
+            verdict = screening.alone(look)
+            if not verdict.flagged or self._settings.mode == "observe":
+                continue
+            if self._settings.mode == "block":
+                self._stop(verdict)
+            else:
+                whole = (int(look.piece.origin[0, 0]), int(look.piece.origin[-1, 1]))
+                spans = [(span.start, span.end) for span in verdict.spans] or [whole]
+                self._withheld = _joined([*self._withheld, *spans])
+        if screening.verdict.truncated and screening.verdict.flagged and self._settings.mode != "observe":
+            self._stop(screening.verdict)  # what comes is not read any more
+
+    def _harmless_up_to(self, screening: Screening) -> int:
+        """How much of the open window may go on."""
+        look, look_ahead = screening.open_look, self._settings.look_ahead
+        if look is None or look_ahead is None or len(look.piece.ids) <= look_ahead:
+            return 0
+        if screening.alone(look).false_alarm_rate < self._settings.clear_rate:
+            return 0
+        return int(look.piece.origin[len(look.piece.ids) - look_ahead, 0])
+
+    def _pass_up_to(self, place: int) -> None:
+        if self.stopped is None:
+            self._clear = max(self._clear, place)
+
+    def _stop(self, verdict: Verdict) -> None:
+        if self.stopped is None:
+            self.stopped = verdict
+            self.drop()
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that overlap or touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
