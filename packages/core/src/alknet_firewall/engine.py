@@ -215,6 +215,11 @@ class _Strongest:
     piece: Piece
     evidence: Evidence
 
+    @property
+    def rank(self) -> tuple[float, int, bool]:
+        """The higher, the stronger; of equals the first in the text as it stands, in whatever order they were read."""
+        return self.evidence.log_odds, -int(self.piece.origin[0, 0]), self.piece.decoded is None
+
 
 @dataclass
 class Tally:
@@ -238,8 +243,9 @@ class Tally:
         for name, found in evidence.items():
             if not np.isfinite(found.log_odds):
                 raise DetectorError(f"behavior {name!r} gave log-odds of {found.log_odds}")
-            if name not in self.strongest or found.log_odds > self.strongest[name].evidence.log_odds:
-                self.strongest[name] = _Strongest(piece, found)
+            new, best = _Strongest(piece, found), self.strongest.get(name)
+            if best is None or new.rank > best.rank:
+                self.strongest[name] = new
 
 
 def load_engine(config: FirewallConfig) -> Engine:

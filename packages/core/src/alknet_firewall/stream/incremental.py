@@ -50,17 +50,19 @@ class Screening:
         open_look: The last look at the window that is still open; None if there was none yet.
     """
 
-    def __init__(self, engine: Engine, channel: str, *, step: int, memory: SharedMemory) -> None:
+    def __init__(self, engine: Engine, channel: str, memory: SharedMemory) -> None:
         """Reads nothing yet.
 
         Args:
             engine: What does the work.
             channel: Of the text.
-            step: A window that is still open is looked at each time it has grown by so many tokens.
             memory: Where what is kept of open windows is counted.
         """
         window = engine.codebook.window
-        self._engine, self._channel, self._step, self._memory = engine, channel, step, memory
+        self._engine, self._channel, self._memory = engine, channel, memory
+        # An open window is looked at when it is half full: so each is run in two calls, and a call that is too small
+        # to keep the processor busy costs more a token (studies in docs/streams.md).
+        self._step = max(1, window.size // 2)
         self._exact = Cutter(engine.detector.tokenizer, window.size, window.overlap)
         self._tally = Tally()
         self._growing = GrowingText(engine.detector.model)

@@ -18,9 +18,6 @@ from alknet_firewall.stream.incremental import Screening
 from alknet_firewall.stream.memory import SharedMemory
 from alknet_firewall.verdict import Action, Verdict
 
-STEP = 96
-"""Tokens by which an open window grows until it is looked at again: half a window, so that each is run in two calls."""
-
 Load = Callable[[], Engine]
 
 
@@ -133,7 +130,7 @@ class TextStream:
     def _work(self, text: str, *, finish: bool) -> Verdict:
         try:
             if self._screening is None:
-                self._screening = Screening(self._load(), self._channel, step=STEP, memory=self._memory)
+                self._screening = Screening(self._load(), self._channel, self._memory)
             self._screening.feed(text)
             if finish:
                 self._screening.finish()

@@ -1,0 +1,203 @@
+"""What is held back: no character of a flagged span goes out, whatever the pieces, and harmless text arrives whole."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from alknet_firewall import NOTICE, Firewall, HoldBack, Verdict
+from alknet_firewall.stream.text_stream import TextStream
+from tests.core.test_firewall import ATTACK, BENIGN
+from tests.core.test_stream import Tiny, chunks, quick, tiny_firewall  # noqa: F401
+
+LETTER = "Dear Anna, the slides for the meeting on Monday are ready and lie in the usual folder. "
+OPENING = LETTER * 3
+PAYLOAD = f"{ATTACK}. {ATTACK}, word for word!"
+TEXT = f"{OPENING}{PAYLOAD} {LETTER * 4}"
+
+
+def passed(stream: TextStream, pieces: Sequence[str]) -> str:
+    """What goes out of a stream that is read after every piece."""
+    out = ""
+    for piece in pieces:
+        stream.feed(piece)
+        out += stream.release()
+    stream.close()
+    return out + stream.release()
+
+
+# Block.
+
+
+def test_the_payload_is_flagged_as_a_whole(firewall: Firewall) -> None:
+    assert firewall.screen(TEXT, "document").flagged
+    assert not firewall.screen(OPENING + LETTER * 4, "document").flagged
+
+
+@pytest.mark.parametrize(
+    "settings", [HoldBack(), HoldBack(look_ahead=None), HoldBack(look_ahead=8, clear_rate=0.5)]
+)
+@pytest.mark.parametrize("sizes", [[len(TEXT)], [40], [7, 300], [1]])
+def test_nothing_of_the_payload_goes_out(firewall: Firewall, settings: HoldBack, sizes: list[int]) -> None:
+    stream = firewall.stream("document", hold_back=settings)
+    out = passed(stream, list(chunks(TEXT, sizes)))
+    assert TEXT.startswith(out) and len(out) <= len(OPENING)
+    assert stream.stopped is not None and stream.stopped.flagged and stream.verdict.flagged
+    assert stream.feed("more") == stream.verdict or stream.stopped
+
+
+def test_split_anywhere_the_payload_stays(quick: Firewall) -> None:  # noqa: F811
+    letter = "the cat sat on the mat and the dog sat on it, too. " * 4
+    payload = "zzzz zzzz zzzz zzzz zzzz zzzz"
+    text = letter + payload + letter
+    assert quick.screen(text).flagged and not quick.screen(letter * 2).flagged
+    rng = random.Random(0)
+    for cut in range(len(letter) - 2, len(letter) + len(payload) + 2):
+        later = rng.randrange(cut, len(text))
+        for cuts in ([cut], [cut, later]):
+            stream = quick.stream("user", hold_back=HoldBack())
+            pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)])]
+            out = passed(stream, pieces)
+            assert text.startswith(out) and len(out) <= len(letter) + 1
+            assert stream.stopped is not None
+
+
+def test_harmless_text_arrives_whole_and_in_time(firewall: Firewall) -> None:
+    text = LETTER * 30
+    stream = firewall.stream("document", hold_back=HoldBack())
+    out, waiting = "", []
+    for at, piece in enumerate(chunks(text, [20])):
+        stream.feed(piece)
+        out += stream.release()
+        waiting.append((at + 1) * 20 - len(out))
+    stream.close()
+    assert out + stream.release() == text and stream.stopped is None
+    assert max(waiting) < 192 * 6, "a window at most"
+    assert sorted(waiting)[len(waiting) // 2] < 96 * 6
+
+
+def test_a_verdict_of_failure_stops_it(tiny_firewall: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    for policy, goes_out in (("block", ""), ("review", ""), ("allow", "the cat " * 60)):
+        firewall = tiny_firewall(on_error=policy).warm_up()
+        monkeypatch.setattr(firewall.engine, "assess", lambda *_: 1 / 0)
+        stream = firewall.stream("user", hold_back=HoldBack())
+        assert passed(stream, ["the cat " * 60]) == goes_out
+        assert (stream.stopped is None) == bool(goes_out) and stream.verdict.error
+
+
+def test_text_that_is_too_long_stops_it(tiny_firewall: Tiny) -> None:  # noqa: F811
+    firewall = tiny_firewall(on_long="block", max_tokens=300)
+    text = "the cat sat. " * 100
+    stream = firewall.stream("user", hold_back=HoldBack())
+    out = passed(stream, list(chunks(text, [30])))
+    assert (
+        text.startswith(out) and len(out) <= 300 and stream.stopped is not None and stream.stopped.truncated
+    )
+
+
+# Redact, observe, and time.
+
+
+@pytest.mark.parametrize("sizes", [[len(TEXT)], [13], [1]])
+def test_redacted_text_goes_on(firewall: Firewall, sizes: list[int]) -> None:
+    stream = firewall.stream("document", hold_back=HoldBack(mode="redact"))
+    out = passed(stream, list(chunks(TEXT, sizes)))
+    assert stream.stopped is None and stream.verdict.flagged
+    assert NOTICE in out and "previous instructions" not in out and "system prompt" not in out
+    assert out.startswith(OPENING[:-20]) and out.endswith(LETTER * 3)
+
+
+def test_observed_text_goes_out_at_once(firewall: Firewall) -> None:
+    stream = firewall.stream("document", hold_back=HoldBack(mode="observe"))
+    for piece in chunks(TEXT, [30]):
+        stream.feed(piece)
+        assert stream.release() == piece
+    assert stream.close().flagged and stream.stopped is None
+
+
+def test_waiting_may_be_bounded_in_time(firewall: Firewall) -> None:
+    patient, hasty = (firewall.stream("document", hold_back=HoldBack(max_delay_ms=ms)) for ms in (None, 0))
+    for stream, expected in ((patient, ""), (hasty, BENIGN)):
+        stream.feed(BENIGN)
+        assert stream.release() == expected
+    hasty.feed(" " + ATTACK)
+    assert hasty.release() == "" and hasty.stopped is not None
+
+
+def test_memory_is_that_of_what_waits(quick: Firewall) -> None:  # noqa: F811
+    stream = quick.stream("user", hold_back=HoldBack())
+    for _ in range(300):
+        stream.feed("the cat sat on the mat. " * 20)
+        stream.release()
+        assert stream._holder is not None and len(stream._holder._text) < 2000
+
+
+# A source.
+
+
+async def source_of(
+    pieces: Sequence[str], log: list[str] | None = None, fail: bool = False
+) -> AsyncIterator[str]:
+    try:
+        for piece in pieces:
+            await asyncio.sleep(0)
+            yield piece
+        if fail:
+            raise OSError("the line is dead")
+    finally:
+        if log is not None:
+            log.append("closed")
+
+
+def test_a_source_is_passed_on(firewall: Firewall) -> None:
+    async def run(text: str, log: list[str]) -> tuple[str, Verdict | None, Verdict]:
+        guarded = firewall.guard_stream(source_of(list(chunks(text, [11])), log), "document")
+        out = "".join([piece async for piece in guarded])
+        return out, guarded.stopped, guarded.verdict
+
+    log: list[str] = []
+    out, stopped, verdict = asyncio.run(run(LETTER * 5, log))
+    assert (out, stopped) == (LETTER * 5, None) and verdict == firewall.screen(LETTER * 5, "document")
+    out, stopped, verdict = asyncio.run(run(TEXT * 3, log))
+    assert TEXT.startswith(out) and len(out) <= len(OPENING) and stopped is not None and verdict.flagged
+    assert log == ["closed", "closed"]
+
+
+def test_a_source_that_fails_leaks_nothing(firewall: Firewall) -> None:
+    async def run() -> str:
+        out = ""
+        with pytest.raises(OSError, match="dead"):
+            async for piece in firewall.guard_stream(
+                source_of([OPENING, PAYLOAD[:40]], fail=True), "document"
+            ):
+                out += piece
+        return out
+
+    assert "Ignore" not in asyncio.run(run())
+    assert firewall._stream_memory.nbytes == 0
+
+
+def test_a_source_that_stalls_is_judged_in_time_and_one_that_is_left_is_closed(firewall: Firewall) -> None:
+    async def stalling(log: list[str]) -> AsyncIterator[str]:
+        try:
+            yield BENIGN
+            await asyncio.sleep(60)
+        finally:
+            log.append("closed")
+
+    async def run(log: list[str]) -> str:
+        guarded = firewall.guard_stream(stalling(log), "document", hold_back=HoldBack(max_delay_ms=20))
+        piece = await asyncio.wait_for(anext(guarded), 30)
+        reading = asyncio.ensure_future(anext(guarded))
+        await asyncio.sleep(0.05)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        return piece
+
+    log: list[str] = []
+    assert asyncio.run(run(log)) == BENIGN
+    assert log == ["closed"] and firewall._stream_memory.nbytes == 0
