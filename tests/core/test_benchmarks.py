@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ import pytest
 
 from alknet_firewall.detector.detector import Detector
 from alknet_firewall.detector.tokenizer import Tokenizer
+from alknet_firewall.verdict import CHANNELS
 from benchmarks.harness import deberta, fill, timing
 from benchmarks.harness.report import Goal, figure
 from benchmarks.harness.steps import Steps, missing
@@ -106,6 +108,35 @@ def test_throughput_counts_answers(capsys: pytest.CaptureFixture[str]) -> None:
     printed = run("throughput", capsys, *wanted)
     assert printed.count("| 12 of 12 |") == 2
     assert "| answers lost, doubled or mistaken | 0 | 0 | yes |" in printed
+
+
+@pytest.mark.usefixtures("tiny_firewall")
+def test_a_cascade_stands_between_its_first_stage_and_everything(
+    make_codebook: MakeCodebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    deep = {
+        name: replace(own, weights=own.weights[[0, 0]] * np.float32([[1, 0, 1], [1, 1, 1]]), biases=own.biases[[0, 0]])
+        for name, own in make_codebook().behaviors.items()
+    }  # fmt: skip
+    for band, share in ((-1e9, "100.0%"), (1e9, "0.0%")):
+        codebook = make_codebook(behaviors=deep, cascade=dict.fromkeys(CHANNELS, band))
+        file = tmp_path / f"{share}.safetensors"
+        file.write_bytes(codebook.to_bytes())
+        monkeypatch.setenv("ALKNET_FIREWALL_CODEBOOK", str(file))
+        rows = tmp_path / "rows.jsonl"
+        texts = [f'{{"text": "text {i} {"a " * 30}", "label": "benign", "channel": "tool"}}' for i in range(4)]
+        rows.write_text("\n".join(texts))
+        wanted = ("--tokens", "16", "--texts", "3", "--passes", "1")
+        printed = run("cascade", capsys, str(rows), *wanted)
+        assert re.search(rf"\| 16 tokens \| 3 \| {share} of 3 \| [\d.]+ \|", printed)
+        assert re.search(r"\| as they are \| 3 \|", printed) and "as shipped over first stage alone" in printed
+    monkeypatch.setattr(script("cascade"), "SHARED", tmp_path / "missing")
+    assert "no labelled rows are given" in run("cascade", capsys, *wanted)
+
+
+@pytest.mark.usefixtures("tiny_firewall")
+def test_without_a_cascade_there_is_nothing_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "skipped: the cascade (" in run("cascade", capsys)
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from alknet_firewall import NOTICE, Firewall, HoldBack, Verdict
+from alknet_firewall import NOTICE, Firewall, FirewallConfig, HoldBack, Verdict
+from alknet_firewall.errors import StreamError
 from alknet_firewall.stream.text_stream import TextStream
 from tests.core.test_firewall import ATTACK, BENIGN
 from tests.core.test_stream import Tiny, chunks, quick, tiny_firewall  # noqa: F401
@@ -46,23 +47,20 @@ def test_nothing_of_the_payload_goes_out(firewall: Firewall, settings: HoldBack,
     out = passed(stream, list(chunks(TEXT, sizes)))
     assert TEXT.startswith(out) and len(out) <= len(OPENING)
     assert stream.stopped is not None and stream.stopped.flagged and stream.verdict.flagged
-    assert stream.feed("more") == stream.verdict or stream.stopped
+    with pytest.raises(StreamError, match="closed"):
+        stream.feed("more")
 
 
-def test_split_anywhere_the_payload_stays(quick: Firewall) -> None:  # noqa: F811
-    letter = "the cat sat on the mat and the dog sat on it, too. " * 4
-    payload = "zzzz zzzz zzzz zzzz zzzz zzzz"
-    text = letter + payload + letter
-    assert quick.screen(text).flagged and not quick.screen(letter * 2).flagged
+def test_split_anywhere_the_payload_stays(firewall: Firewall) -> None:
+    start, end = len(LETTER) * 2, len(LETTER) * 2 + len(ATTACK)
+    text = f"{LETTER * 2}{ATTACK}. {LETTER}"
+    assert firewall.screen(text, "document").flagged
     rng = random.Random(0)
-    for cut in range(len(letter) - 2, len(letter) + len(payload) + 2):
-        later = rng.randrange(cut, len(text))
-        for cuts in ([cut], [cut, later]):
-            stream = quick.stream("user", hold_back=HoldBack())
-            pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)])]
-            out = passed(stream, pieces)
-            assert text.startswith(out) and len(out) <= len(letter) + 1
-            assert stream.stopped is not None
+    for cut in range(start, end + 1):
+        for cuts in ([cut], [cut, rng.randrange(cut, len(text))]):
+            stream = firewall.stream("document", hold_back=HoldBack())
+            out = passed(stream, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)])])
+            assert text.startswith(out) and len(out) <= start and stream.stopped is not None
 
 
 def test_harmless_text_arrives_whole_and_in_time(firewall: Firewall) -> None:
@@ -88,14 +86,12 @@ def test_a_verdict_of_failure_stops_it(tiny_firewall: Tiny, monkeypatch: pytest.
         assert (stream.stopped is None) == bool(goes_out) and stream.verdict.error
 
 
-def test_text_that_is_too_long_stops_it(tiny_firewall: Tiny) -> None:  # noqa: F811
-    firewall = tiny_firewall(on_long="block", max_tokens=300)
-    text = "the cat sat. " * 100
-    stream = firewall.stream("user", hold_back=HoldBack())
-    out = passed(stream, list(chunks(text, [30])))
-    assert (
-        text.startswith(out) and len(out) <= 300 and stream.stopped is not None and stream.stopped.truncated
-    )
+def test_text_that_is_too_long_stops_it() -> None:
+    firewall = Firewall(FirewallConfig(on_long="block", max_tokens=300))
+    stream = firewall.stream("document", hold_back=HoldBack())
+    out = passed(stream, list(chunks(LETTER * 40, [30])))
+    assert (LETTER * 40).startswith(out) and len(out) < 300 * 6
+    assert stream.stopped is not None and stream.stopped.truncated
 
 
 # Redact, observe, and time.
@@ -176,8 +172,9 @@ def test_a_source_that_fails_leaks_nothing(firewall: Firewall) -> None:
                 out += piece
         return out
 
+    before = firewall.stream_memory
     assert "Ignore" not in asyncio.run(run())
-    assert firewall._stream_memory.nbytes == 0
+    assert firewall.stream_memory == before
 
 
 def test_a_source_that_stalls_is_judged_in_time_and_one_that_is_left_is_closed(firewall: Firewall) -> None:
@@ -199,5 +196,6 @@ def test_a_source_that_stalls_is_judged_in_time_and_one_that_is_left_is_closed(f
         return piece
 
     log: list[str] = []
+    before = firewall.stream_memory
     assert asyncio.run(run(log)) == BENIGN
-    assert log == ["closed"] and firewall._stream_memory.nbytes == 0
+    assert log == ["closed"] and firewall.stream_memory == before

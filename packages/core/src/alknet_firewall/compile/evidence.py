@@ -40,11 +40,14 @@ class HeldOut:
         rows: Rows, none of them composed.
         fold: The fold of each, (n,).
         log_odds: Of each behavior of the attack group in the strongest window, (n, behaviors).
+        log_rates: Logarithm of the false-alarm rate of each, (n,), by tables that its fold took no part in; None before
+            any were made.
     """
 
     rows: list[Row]
     fold: IntArray
     log_odds: FloatArray
+    log_rates: FloatArray | None = None
 
 
 @dataclass(frozen=True)

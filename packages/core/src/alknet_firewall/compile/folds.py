@@ -118,6 +118,8 @@ def row_weights(
     Returns:
         (n,), with mean 1.
     """
+    if not rows:  # a channel that no row is of
+        return np.zeros(0)
     keys = [(row.source, bool(c)) for row, c in zip(rows, classes)]
     counts: dict[tuple[str, bool], int] = {}
     for key in keys:

@@ -15,7 +15,7 @@ class CompileSettings:
     Attributes:
         taps: 1-based blocks whose output is read.
         cascade: Share of benign windows that are read on from a tap to the next; None to read every window at all.
-        basis: `learned` (attention heads over tokens), `contrastive` or `svd`.
+        basis: `learned` (attention heads over tokens), `contrastive`, `svd` or `sae` (features of autoencoders).
         readouts: What is read beside the heads (learned), or at all (svd, contrastive): `template_end`, `mean`, `last`.
         directions: Heads a behavior and tap (learned), or directions a readout and tap.
         peaks: Directions a behavior and tap that read the strongest stretch of a window (learned).
@@ -52,6 +52,9 @@ class CompileSettings:
             "excerpts": 1500,
             "lookalikes": 6000,
             "status": 1200,
+            "tasks": 5000,
+            "user_prompts": 5000,
+            "world": 5600,
         }
     )
     composed_weight: float = 0.5

@@ -1,15 +1,28 @@
-"""What leave-one-source-out says of a codebook that was just compiled: each fold judged by a fit that never saw it."""
+"""What leave-one-source-out says of a codebook that was just compiled: each fold judged by a fit that never saw it.
+
+A file of left-out rows (`alknet-firewall compile --held-out`) holds one JSON object a line: the row's own fields, and
+`fold`, `log_odds` by behavior, and `log_rate`, the logarithm of its false-alarm rate. It is itself a file of labelled
+rows, with their texts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
+from alknet_firewall.codebook.calibration import score_of
+from alknet_firewall.codebook.compose import Thresholds
 from alknet_firewall.compile.evidence import HeldOut
-from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, read_rows
+from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate.bootstrap import rankings
 from alknet_firewall.evaluate.metrics import Estimate, Ranking, large_enough
+from alknet_firewall.evaluate.scoring import ScoredRow
 
 
 def held_out_rankings(held_out: HeldOut, replicates: int = 200) -> dict[str, Ranking]:
@@ -48,6 +61,42 @@ def macro(found: Mapping[str, Ranking]) -> dict[str, float]:
             np.mean([ranking.recall[rate].value for ranking in found.values()])
         )
     return means
+
+
+def held_out_lines(held_out: HeldOut, behaviors: Sequence[str]) -> bytes:
+    """A file of left-out rows.
+
+    Args:
+        held_out: From `compile_codebook`, with rates.
+        behaviors: Names of the columns of its log-odds.
+    """
+    lines = []
+    rates = held_out.log_rates
+    for i, row in enumerate(held_out.rows):
+        fields: dict[str, object] = {name: value for name, value in asdict(row).items() if value}
+        fields["fold"] = int(held_out.fold[i])
+        fields["log_odds"] = dict(zip(behaviors, held_out.log_odds[i].round(4).tolist()))
+        fields["log_rate"] = None if rates is None else round(float(rates[i]), 4)
+        lines.append(json.dumps(fields))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def scored_held_out(path: Path, thresholds: Thresholds) -> list[ScoredRow]:
+    """Left-out rows as a firewall with these thresholds would have judged them.
+
+    Raises:
+        DataError: The file cannot be read, or holds other rows.
+    """
+    rows = list(read_rows([path]))
+    scored = []
+    lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
+    for number, (row, line) in enumerate(zip(rows, lines), 1):
+        rate = json.loads(line).get("log_rate")
+        if not isinstance(rate, (int, float)) or rate > 0:
+            raise DataError(f"{path}, line {number}: no `log_rate`; compile --held-out writes such files")
+        share = math.exp(rate)
+        scored.append(ScoredRow(number, row, score_of(rate), share, thresholds.action(share)))
+    return scored
 
 
 def shown(estimate: Estimate) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row
 from alknet_firewall.evaluate.bootstrap import rankings
+from alknet_firewall.evaluate.languages import NO_LANGUAGE, OTHER_LATIN, language_of_text, languages_grouped
 from alknet_firewall.evaluate.metrics import Estimate
 from alknet_firewall.evaluate.scoring import ScoredRow
 from alknet_firewall.evaluate.sources import share_over
@@ -28,7 +29,7 @@ class Slice:
     """A part of the rows.
 
     Attributes:
-        dimension: `channel`, `length`, `language` or `position`.
+        dimension: One of `DIMENSIONS`, or `ALL`.
         value: Which part.
         attacks, benign: How many rows.
         attack_sources, benign_sources: How many sources of `FEWEST_IN_SLICE` rows or more; they weigh the same.
@@ -60,28 +61,36 @@ def length_of(row: Row) -> str:
 
 
 def language_of(row: Row) -> str:
-    """The language that a row names, as a code where it is known; empty if it names none."""
+    """The language that a row names, as a code where it is known, or else what its text tells; empty if neither."""
     lang = row.lang.strip().lower()
-    return _NAMED_LANGUAGES.get(lang, lang.split("-")[0].split("_")[0])
+    return _NAMED_LANGUAGES.get(lang, lang.split("-")[0].split("_")[0]) or language_of_text(row.text)
 
 
-_DIMENSIONS: dict[str, Callable[[Row], str]] = {
-    "channel": lambda row: row.channel,
-    "length": length_of,
-    "language": language_of,
-    "position": lambda row: row.position,
+DIMENSIONS = ("channel", "length", "language", "position")
+"""What an evaluation is sliced by."""
+ALL = "all"
+"""A dimension with one part, which is everything."""
+_PARTS: dict[str, Callable[[Sequence[Row]], list[str]]] = {
+    ALL: lambda rows: [ALL] * len(rows),
+    "channel": lambda rows: [row.channel for row in rows],
+    "length": lambda rows: [length_of(row) for row in rows],
+    "language": lambda rows: languages_grouped([language_of(row) for row in rows]),
+    "position": lambda rows: [row.position for row in rows],
 }
 _ORDER = {
     "channel": ["user", "document", "tool", "response"],
     "length": [length_of(Row("x" * n, "", "", "")) for n in (1, *(length + 1 for length in _LENGTHS))],
+    "language": ["en"],
     "position": ["start", "middle", "end", "whole"],
 }
+_LAST = (OTHER_LATIN, NO_LANGUAGE)
 
 
 def slices(
     rows: Sequence[ScoredRow],
     thresholds: Mapping[float, float],
     *,
+    dimensions: Sequence[str] = DIMENSIONS,
     replicates: int = 200,
     seed: int = 0,
 ) -> tuple[Slice, ...]:
@@ -90,18 +99,21 @@ def slices(
     Args:
         rows: All of them.
         thresholds: By rate of false alarms, the score for it; from all benign text.
+        dimensions: Those of `DIMENSIONS` that are wanted, or `ALL`.
         replicates: Draws of the bootstrap behind the intervals.
         seed: Of the bootstrap.
     """
     judge = _Judge(thresholds, replicates, seed)
     found = []
-    for dimension, part_of in _DIMENSIONS.items():
+    listed = [row.row for row in rows]
+    for dimension in dimensions:
         parts: dict[str, list[ScoredRow]] = {}
-        for row in rows:
-            if part_of(row.row):
-                parts.setdefault(part_of(row.row), []).append(row)
+        for row, part in zip(rows, _PARTS[dimension](listed)):
+            if part:
+                parts.setdefault(part, []).append(row)
         known = _ORDER.get(dimension, [])
-        for value in [*(v for v in known if v in parts), *sorted(set(parts) - set(known))]:
+        others = sorted(set(parts) - set(known), key=lambda value: (value in _LAST, value))
+        for value in [*(v for v in known if v in parts), *others]:
             own = parts[value]
             against = rows if dimension == "position" else own  # benign text has no payload
             if _several(own, ATTACK_LABELS) or _several(own, BENIGN_LABELS):

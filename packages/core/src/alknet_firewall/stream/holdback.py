@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alknet_firewall.errors import ConfigError
-from alknet_firewall.stream.incremental import Screening
+from alknet_firewall.stream.incremental import Look, Screening
 from alknet_firewall.verdict import NOTICE, Verdict
 
 
@@ -95,9 +95,10 @@ class Holder:
             screening.look_now()
             self._take_out(screening)
             look = screening.open_look
-            if look is None or not screening.alone(look).flagged:
-                self._pass_up_to(screening.length)
-                return
+            if look is not None:
+                self._judge(screening, look)
+            self._pass_up_to(screening.length)
+            return
         clear = max(screening.settled, self._harmless_up_to(screening))
         for start, end in screening.disguised.tolist():
             if start < clear and end >= screening.settled:
@@ -143,17 +144,21 @@ class Holder:
 
     def _take_out(self, screening: Screening) -> None:
         for look in screening.take_looks():
-            verdict = screening.alone(look)
-            if not verdict.flagged or self._settings.mode == "observe":
-                continue
-            if self._settings.mode == "block":
-                self._stop(verdict)
-            else:
-                whole = (int(look.piece.origin[0, 0]), int(look.piece.origin[-1, 1]))
-                spans = [(span.start, span.end) for span in verdict.spans] or [whole]
-                self._withheld = _joined([*self._withheld, *spans])
+            self._judge(screening, look)
         if screening.verdict.truncated and screening.verdict.flagged and self._settings.mode != "observe":
             self._stop(screening.verdict)  # what comes is not read any more
+
+    def _judge(self, screening: Screening, look: Look) -> None:
+        """Does what the settings say with a window, by itself, if it is flagged."""
+        verdict = screening.alone(look)
+        if not verdict.flagged or self._settings.mode == "observe":
+            return
+        if self._settings.mode == "block":
+            self._stop(verdict)
+        else:
+            whole = (int(look.piece.origin[0, 0]), int(look.piece.origin[-1, 1]))
+            spans = [(span.start, span.end) for span in verdict.spans] or [whole]
+            self._withheld = _joined([*self._withheld, *spans])
 
     def _harmless_up_to(self, screening: Screening) -> int:
         """How much of the open window may go on."""

@@ -19,6 +19,9 @@ from alknet_firewall.compile.generators import (
     jailbreaks,
     lookalikes,
     status,
+    tasks,
+    user_prompts,
+    world,
 )
 from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
@@ -35,6 +38,9 @@ GENERATORS: Mapping[str, Generator] = {
     "excerpts": excerpts.generate,
     "lookalikes": lookalikes.generate,
     "status": status.generate,
+    "tasks": tasks.generate,
+    "user_prompts": user_prompts.generate,
+    "world": world.generate,
 }
 
 

@@ -1,0 +1,143 @@
+"""What a stream costs: fed in chunks, against one `screen()` of the whole and against screening anew at each chunk.
+
+    python benchmarks/streams.py
+
+Benign English of each length, fed in chunks of so many tokens, hold-back on. Screening anew is what a host does that
+has no stream: `screen()` of all that has arrived, at each chunk; it is counted from `screen()` of a few lengths on the
+way, as it would take minutes. Delay is told in tokens: how many have arrived that have not gone out, in the middle and
+at most, over all tokens of texts of 2,048; at 50 tokens a second, the milliseconds beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+if __name__ == "__main__":  # the repository, not this folder: profile.py here would hide Python's own
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from alknet_firewall import Firewall, HoldBack
+from benchmarks.harness.machine import describe, load
+from benchmarks.harness.report import Goal, figure, goals, heading, table
+from benchmarks.harness.texts import backend_of, open_firewall, text_of
+from benchmarks.harness.timing import interleaved
+
+LENGTHS = (64, 256, 1024, 8192)
+CHUNKS = (1, 4, 16, 64)
+_SPEED = 50  # tokens a second that a model writes
+_BOUND = 1.3  # of one screen() of the whole
+_STREAMS = 50  # whose memory is counted
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokens", nargs="*", type=int, default=LENGTHS)
+    parser.add_argument("--chunks", nargs="*", type=int, default=CHUNKS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    describe(["numpy", "onnxruntime"], threads=options.threads, seed=options.seed)
+    firewall = open_firewall(options.threads)
+    print(f"- {backend_of(firewall)}")
+    met: list[Goal] = []
+    rows = [row for n in sorted(options.tokens) for row in costs(firewall, n, options, met)]
+    heading("Cost over one screen() of the whole text")
+    table(["tokens", "chunk", "screen(), ms", "stream", "screening anew at each chunk"], rows)
+    delays(firewall, options.chunks, options.seed)
+    memory(firewall, options.seed)
+    goals(met)
+    print(f"\nAt the end: {load()}.")
+
+
+def tokens_of(firewall: Firewall, text: str) -> list[str]:
+    """The text cut at its tokens."""
+    offsets = firewall.engine.detector.tokenizer.encode(text).offsets
+    return [text[start:end] for start, end in offsets.tolist()]
+
+
+def stream(firewall: Firewall, tokens: Sequence[str], chunk: int) -> None:
+    """Feeds a text and takes out what may go on."""
+    with firewall.stream("response", hold_back=HoldBack()) as own:
+        for at in range(0, len(tokens), chunk):
+            own.feed("".join(tokens[at : at + chunk]))
+            own.release()
+
+
+def costs(firewall: Firewall, n: int, options: argparse.Namespace, met: list[Goal]) -> list[list[str]]:
+    """Times one length, chunk by chunk."""
+    tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, n, options.seed))
+    text = "".join(tokens)
+    calls = {"whole": lambda _: firewall.screen(text, "response")}
+    for chunk in options.chunks:
+        calls[str(chunk)] = lambda _, chunk=chunk: stream(firewall, tokens, chunk)  # type: ignore[misc]
+    times = interleaved(calls, seconds=0, rounds=options.rounds, seed=options.seed)
+    grid = np.unique(np.linspace(1, len(tokens), 9).astype(int))
+    heads = {
+        f"{end}": lambda _, end=end: firewall.screen("".join(tokens[:end]), "response")
+        for end in grid.tolist()
+    }  # type: ignore[misc]
+    partial = interleaved(heads, seconds=0, rounds=3, seed=options.seed)
+    by_length = [float(np.median(partial[str(end)].ms)) for end in grid.tolist()]
+    whole = float(np.median(times["whole"].ms))
+    rows = []
+    for chunk in options.chunks:
+        own = float(np.median(times[str(chunk)].ms)) / whole
+        anew = sum(np.interp(np.arange(chunk, len(tokens) + chunk, chunk), grid, by_length)) / whole
+        met.append(Goal(f"{n} tokens in chunks of {chunk}", own, _BOUND))
+        rows.append([str(n), str(chunk), figure(whole), figure(own), figure(float(anew))])
+    return rows
+
+
+def delays(firewall: Firewall, chunks: Sequence[int], seed: int) -> None:
+    """How many tokens wait, over the course of a text."""
+    tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, 2048, seed))
+    ends = np.cumsum([len(token) for token in tokens])
+    rows = []
+    for chunk in chunks:
+        own, out, waiting = firewall.stream("response", hold_back=HoldBack()), 0, []
+        for at in range(0, len(tokens), chunk):
+            own.feed("".join(tokens[at : at + chunk]))
+            out += len(own.release())
+            arrived = min(at + chunk, len(tokens))
+            waiting.append(arrived - int(np.searchsorted(ends, out, side="right")))
+        own.close()
+        middle, most = float(np.median(waiting)), max(waiting)
+        rows.append(
+            [
+                str(chunk),
+                figure(middle),
+                str(most),
+                f"{1000 * middle / _SPEED:.0f}",
+                f"{1000 * most / _SPEED:.0f}",
+            ]
+        )
+    heading("Tokens that wait, and the delay at 50 tokens a second")
+    table(["chunk", "median", "most", "median, ms", "most, ms"], rows)
+
+
+def memory(firewall: Firewall, seed: int) -> None:
+    """What streams keep that are all within a window."""
+    tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, 150, seed))
+    before = firewall.stream_memory
+    streams = [firewall.stream("response") for _ in range(_STREAMS)]
+    for own in streams:
+        own.feed("".join(tokens))
+    kept = firewall.stream_memory - before
+    heading("Memory")
+    print(
+        f"\n{kept / _STREAMS / 1e6:.2f} MB a stream in the middle of a window ({_STREAMS} streams);", end=" "
+    )
+    print(f"all together at most {firewall.config.stream_memory_mb:.0f} MB (`stream_memory_mb`).")
+    for own in streams:
+        own.abandon()
+
+
+if __name__ == "__main__":
+    main()
