@@ -20,7 +20,9 @@ from alknet_firewall import Action, ConfigError, Firewall, FirewallConfig, HoldB
 from alknet_firewall.codebook.codebook import Codebook
 from alknet_firewall.detector.growing import GrowingText
 from alknet_firewall.errors import StreamError
+from alknet_firewall.stream.events import VerdictEvent
 from alknet_firewall.stream.memory import SharedMemory
+from alknet_firewall.stream.sinks import CallbackSink
 from alknet_firewall.stream.stretches import STRETCH, stable_end
 from alknet_firewall.verdict import CHANNELS
 from tests.core.test_firewall import ATTACK, BENIGN, GOLDEN, HARD
@@ -305,10 +307,8 @@ def test_what_is_read_at_the_moment_is_not_forgotten(tiny: Any) -> None:
 def test_a_stretch_ends_in_front_of_the_space_after_a_word(tail: str) -> None:
     end = stable_end(tail)
     assert 0 <= end <= len(tail) and (len(tail) >= STRETCH or end == 0)
-    if end > 0 and tail[end].isspace():
-        assert not tail[end - 1].isspace()
-    elif end > 0:
-        assert end == len(tail) - 32
+    if end > 0 and end != len(tail) - 32:
+        assert tail[end].isspace() and not tail[end - 1].isspace()
     if len(tail) >= 512:
         assert end > 0, "memory is bounded"
 
@@ -330,3 +330,15 @@ def test_async_streams_side_by_side(quick: Firewall) -> None:
 
     for text, verdict in zip(texts, asyncio.run(run())):
         assert_same(verdict, quick.screen(text))
+
+
+def test_a_sink_is_told_what_changes_and_how_it_ended(firewall: Firewall) -> None:
+    told: list[VerdictEvent] = []
+    sink = CallbackSink(told.append)
+    with firewall.stream("document", name="mail 1", sink=sink) as stream:
+        for piece in chunks(f"{ATTACK}. {ATTACK}! " + "The weather in May is mild. " * 40, [20]):
+            stream.feed(piece)
+    sink.close()
+    assert [event.verdict.flagged for event in told][:1] == [True] and told[-1].verdict == stream.verdict
+    assert {(event.stream, event.text, event.channel) for event in told} == {("mail 1", None, "document")}
+    assert told[-1].offset == len(f"{ATTACK}. {ATTACK}! ") + 28 * 40

@@ -83,8 +83,8 @@ class FirewallConfig(_Settings):
         batch_wait_ms: How long, in ms, a text given to `screen_async` may wait for others to be screened with it.
         max_waiting: Texts that may wait in `screen_async`; the answer to more is that of `on_error`, at once.
         cache_verdicts: Verdicts kept for texts that come again, by hash; 0: none.
-        stream_memory_mb: What all streams together may keep of the windows they are reading, in MB; beyond it those that
-            were idle for longest read their window anew when they go on.
+        stream_memory_mb: What all streams together may keep of the windows they are reading, in MB; beyond it those
+            that were idle for longest read their window anew when they go on.
         plugins: Entry points to load in addition to the built-in ones; None: all that are installed.
 
     Raises:

@@ -31,6 +31,10 @@ class StreamError(AlknetFirewallError):
     """A stream was used in a way that it cannot be: closed, from two threads at once, without hold-back."""
 
 
+class StateError(AlknetFirewallError, ValueError):
+    """The stored state of a conversation is damaged, of another version, or of another codebook or detector."""
+
+
 class DataError(AlknetFirewallError):
     """Labelled data is malformed; the message names file and line."""
 

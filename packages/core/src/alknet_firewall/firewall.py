@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alknet_firewall.arguments import check_channel, check_text
 from alknet_firewall.config import FirewallConfig
@@ -22,8 +22,10 @@ from alknet_firewall.verdict import Verdict
 from alknet_firewall.verdict_cache import VerdictCache
 
 if TYPE_CHECKING:
+    from alknet_firewall.stream.conversation import Conversation
     from alknet_firewall.stream.guard import GuardedStream
     from alknet_firewall.stream.holdback import HoldBack
+    from alknet_firewall.stream.sinks import Sink
     from alknet_firewall.stream.text_stream import AsyncTextStream, TextStream
 
 _CHUNK_TEXTS, _CHUNK_CHARS = 256, 1 << 20  # that screen_many has in hand at a time
@@ -128,28 +130,51 @@ class Firewall:
             return verdict_on_fault(self.config, error, channel)
         return await asyncio.wrap_future(answer)
 
-    def stream(self, channel: str = "response", *, hold_back: HoldBack | None = None) -> TextStream:
+    def stream(
+        self,
+        channel: str = "response",
+        *,
+        hold_back: HoldBack | None = None,
+        name: str | None = None,
+        sink: Sink | None = None,
+    ) -> TextStream:
         """A text that arrives in pieces: `with fw.stream() as s: s.feed(chunk)`; the last verdict is that of `screen`.
 
         Args:
             channel: Where it comes from, as of `screen`.
             hold_back: Given, `s.release()` hands out what may go on; None: the stream only judges.
+            name: What events call it.
+            sink: Is told the last verdict, and each that decides otherwise than the one before; without the text.
 
         Raises:
             ValueError: `channel` is none of the four.
         """
         from alknet_firewall.stream.text_stream import TextStream
 
-        return TextStream(lambda: self.engine, self.config, channel, self._stream_memory, hold_back)
+        memory = self._stream_memory
+        return TextStream(lambda: self.engine, self.config, channel, memory, hold_back, name=name, sink=sink)
 
-    def stream_async(self, channel: str = "response", *, hold_back: HoldBack | None = None) -> AsyncTextStream:
+    def stream_async(
+        self,
+        channel: str = "response",
+        *,
+        hold_back: HoldBack | None = None,
+        name: str | None = None,
+        sink: Sink | None = None,
+    ) -> AsyncTextStream:
         """As `stream`, for `async with`; the event loop goes on while text is screened."""
         from alknet_firewall.stream.text_stream import AsyncTextStream
 
-        return AsyncTextStream(self.stream(channel, hold_back=hold_back))
+        return AsyncTextStream(self.stream(channel, hold_back=hold_back, name=name, sink=sink))
 
     def guard_stream(
-        self, source: AsyncIterable[str], channel: str = "response", *, hold_back: HoldBack | None = None
+        self,
+        source: AsyncIterable[str],
+        channel: str = "response",
+        *,
+        hold_back: HoldBack | None = None,
+        name: str | None = None,
+        sink: Sink | None = None,
     ) -> GuardedStream:
         """Passes a source on as far as it was screened: `async for piece in fw.guard_stream(source)`.
 
@@ -157,11 +182,43 @@ class Firewall:
             source: Pieces of one text, such as what a model writes. It is closed when the stream is ended.
             channel: Where it comes from, as of `screen`.
             hold_back: How it is held back; by default flagged text ends it.
+            name: As of `stream`.
+            sink: As of `stream`.
         """
         from alknet_firewall.stream.guard import GuardedStream
         from alknet_firewall.stream.holdback import HoldBack
 
-        return GuardedStream(self.stream_async(channel, hold_back=hold_back or HoldBack()), source)
+        stream = self.stream_async(channel, hold_back=hold_back or HoldBack(), name=name, sink=sink)
+        return GuardedStream(stream, source)
+
+    def conversation(self, *, name: str | None = None, sink: Sink | None = None) -> Conversation:
+        """A conversation whose turns are screened alone and together; nothing is loaded before the first one.
+
+        Args:
+            name: What events call it.
+            sink: Is told the verdicts on every turn.
+        """
+        from alknet_firewall.stream.conversation import Conversation
+
+        return Conversation(lambda: self.engine, self.config, name=name, sink=sink)
+
+    def resume_conversation(
+        self, state: Mapping[str, Any], *, name: str | None = None, sink: Sink | None = None
+    ) -> Conversation:
+        """A conversation that goes on where its `state()` was taken, in this process or another one.
+
+        Raises:
+            StateError: The state is damaged, of another version, or of another codebook or detector.
+            AlknetFirewallError: The engine cannot be loaded.
+        """
+        from alknet_firewall.stream.conversation import Conversation
+
+        return Conversation.resumed(state, lambda: self.engine, self.config, name=name, sink=sink)
+
+    @property
+    def stream_memory(self) -> int:
+        """What streams keep of the windows they are reading, in bytes: at most `stream_memory_mb`."""
+        return self._stream_memory.nbytes
 
     def renew(self) -> None:
         """Starts afresh in a forked child, by itself: neither locks nor threads nor models of the parent work there."""

@@ -13,9 +13,11 @@ from alknet_firewall.config import FirewallConfig
 from alknet_firewall.engine import Engine
 from alknet_firewall.errors import StreamError
 from alknet_firewall.faults import verdict_on_fault
+from alknet_firewall.stream.events import event_of
 from alknet_firewall.stream.holdback import HoldBack, Holder
 from alknet_firewall.stream.incremental import Screening
 from alknet_firewall.stream.memory import SharedMemory
+from alknet_firewall.stream.sinks import Sink
 from alknet_firewall.verdict import Action, Verdict
 
 Load = Callable[[], Engine]
@@ -34,12 +36,17 @@ class TextStream:
         channel: str,
         memory: SharedMemory,
         hold_back: HoldBack | None,
+        *,
+        name: str | None = None,
+        sink: Sink | None = None,
     ) -> None:
         """As `Firewall.stream` makes it; nothing is loaded before the first text."""
         check_channel(channel)
         self._load, self._config, self._channel, self._memory = load, config, channel, memory
         self._screening: Screening | None = None
         self._holder = None if hold_back is None else Holder(hold_back)
+        self._name, self._sink = name, sink
+        self._arrived = 0  # characters
         self._verdict = Verdict(Action.ALLOW, 0.0, 1.0, channel=channel)
         self._closed = self._abandoned = False
         self._lock = threading.Lock()
@@ -70,6 +77,7 @@ class TextStream:
             self._check_open()
             if self.stopped is not None:
                 return self._verdict
+            self._arrived += len(text)
             if self._holder is not None:
                 self._holder.add(text)
             return self._work(text, finish=False)
@@ -128,6 +136,7 @@ class TextStream:
             self.abandon()
 
     def _work(self, text: str, *, finish: bool) -> Verdict:
+        before = self._verdict.action
         try:
             if self._screening is None:
                 self._screening = Screening(self._load(), self._channel, self._memory)
@@ -147,6 +156,8 @@ class TextStream:
             self._forget()
             if not self._verdict.flagged:
                 self._verdict = self.stopped
+        if self._sink is not None and (finish or self._verdict.action is not before):
+            self._sink(event_of(self._sink, self._verdict, stream=self._name, offset=self._arrived))
         return self._verdict
 
     def _forget(self) -> None:

@@ -19,7 +19,7 @@ LANGUAGES: Final = (
 )  # fmt: skip
 _SLOTS: Final = {
     "name": ("Anna", "Marco", "Yuki", "Olga", "Ahmed", "Priya", "Lena", "Jonas", "Mei", "Tomasz", "Carla", "Emre"),
-    "email": ("office@example.com", "k.berg@example.org", "desk@mail.example", "info@shop.example", "a.silva@example.net"),
+    "email": ("office@example.com", "k.berg@example.org", "desk@mail.example", "info@shop.example", "a.s@example.net"),
     "url": ("https://example.com/a1", "http://files.example.net/get", "www.example.org/form", "https://t.example/x7"),
 }  # fmt: skip
 _MARKS: Final = ("", "", "", "*** ", "[!] ", "-- ", "# ", "SYSTEM: ", "<!-- ", "AI: ", "NB: ")
@@ -98,8 +98,10 @@ def _takeover(voice: _Voice) -> _Pair:
         said = [voice.say("leak")] if voice.chance(0.6) else said
     opened = [voice.say("benign_user")] if voice.chance(0.3) else []
     attack = voice.worn(voice.join(*said))
-    partner = voice.worn(voice.join(voice.say("benign_followup"), *([voice.say("benign_user")] if len(said) > 1 else [])))
-    return _pair(voice, "takeover", "injection", "user", voice.join(*opened, attack), voice.join(*opened, partner), attack)
+    more = [voice.say("benign_user")] if len(said) > 1 else []
+    partner = voice.worn(voice.join(voice.say("benign_followup"), *more))
+    first, second = (voice.join(*opened, text) for text in (attack, partner))
+    return _pair(voice, "takeover", "injection", "user", first, second, attack)
 
 
 def _unlocked(voice: _Voice) -> _Pair:

@@ -1,0 +1,83 @@
+"""What sinks are told: a verdict that was given, with no more of the text than they ask for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from alknet_firewall.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictEvent:
+    """A verdict that was given.
+
+    Attributes:
+        time: When, ISO 8601 in UTC.
+        channel: Where the text came from.
+        verdict: On it.
+        whole: Of a turn of a conversation, the verdict on the conversation so far.
+        conversation: Name of the conversation, if it has one.
+        turn: Number of the turn in the conversation, from 1.
+        stream: Name of the stream, if it has one.
+        offset: Of a stream, how many of its characters the verdict is about.
+        sha256: Of the text in UTF-8; None unless the sink asks for it. A short text can be guessed from it.
+        text: The text; None unless the sink asks for it.
+    """
+
+    time: str
+    channel: str
+    verdict: Verdict
+    whole: Verdict | None = None
+    conversation: str | None = None
+    turn: int | None = None
+    stream: str | None = None
+    offset: int | None = None
+    sha256: str | None = None
+    text: str | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; what is None is left out."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        told = {name: value for name, value in named.items() if value is not None}
+        return {
+            name: value.to_dict() if isinstance(value, Verdict) else value for name, value in told.items()
+        }
+
+
+class Asking(Protocol):
+    """Says what events may hold, as a sink does."""
+
+    include_text: bool
+    include_hash: bool
+
+
+def event_of(
+    sink: Asking,
+    verdict: Verdict,
+    text: str | None = None,
+    *,
+    whole: Verdict | None = None,
+    conversation: str | None = None,
+    turn: int | None = None,
+    stream: str | None = None,
+    offset: int | None = None,
+) -> VerdictEvent:
+    """An event of now, with no more of the text than the sink asks for."""
+    hashed = None
+    if text is not None and sink.include_hash:
+        hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return VerdictEvent(
+        time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        channel=verdict.channel,
+        verdict=verdict,
+        whole=whole,
+        conversation=conversation,
+        turn=turn,
+        stream=stream,
+        offset=offset,
+        sha256=hashed,
+        text=text if sink.include_text else None,
+    )
