@@ -21,7 +21,7 @@ if __name__ == "__main__":  # the repository, not this folder: profile.py here w
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from alknet_firewall import Firewall, HoldBack
-from benchmarks.harness.machine import describe, load
+from benchmarks.harness.machine import describe, load, resident_mb
 from benchmarks.harness.report import Goal, figure, goals, heading, table
 from benchmarks.harness.texts import backend_of, open_firewall, text_of
 from benchmarks.harness.timing import interleaved
@@ -31,6 +31,8 @@ CHUNKS = (1, 4, 16, 64)
 _SPEED = 50  # tokens a second that a model writes
 _BOUND = 1.3  # of one screen() of the whole
 _STREAMS = 50  # whose memory is counted
+_HOUR = 3600 * _SPEED  # tokens
+_TURN = 48  # tokens that each of many streams gets at a time
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", nargs="*", type=int, default=LENGTHS)
     parser.add_argument("--chunks", nargs="*", type=int, default=CHUNKS)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--many", type=int, default=1000, help="streams at once; 0: none (1000)")
+    parser.add_argument(
+        "--hour", type=int, default=_HOUR, help=f"tokens of one long stream; 0: none ({_HOUR})"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -52,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table(["tokens", "chunk", "screen(), ms", "stream", "screening anew at each chunk"], rows)
     delays(firewall, options.chunks, options.seed)
     memory(firewall, options.seed)
+    if options.many:
+        many(firewall, options.many, options.seed)
+    if options.hour:
+        hour(firewall, options.hour, options.seed)
     goals(met)
     print(f"\nAt the end: {load()}.")
 
@@ -137,6 +147,39 @@ def memory(firewall: Firewall, seed: int) -> None:
     print(f"all together at most {firewall.config.stream_memory_mb:.0f} MB (`stream_memory_mb`).")
     for own in streams:
         own.abandon()
+
+
+def many(firewall: Firewall, count: int, seed: int) -> None:
+    """The process while many streams take turns, each of six turns within two windows."""
+    tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, 6 * _TURN, seed))
+    start = resident_mb()
+    streams = [firewall.stream("response", hold_back=HoldBack()) for _ in range(count)]
+    rows = []
+    for at in range(0, len(tokens), _TURN):
+        for own in streams:
+            own.feed("".join(tokens[at : at + _TURN]))
+            own.release()
+        rows.append([str(at + _TURN), figure(firewall.stream_memory / 1e6), figure(resident_mb() - start)])
+    for own in streams:
+        own.abandon()
+    heading(f"{count} streams at once")
+    table(["tokens of each", "kept of open windows, MB", "process over before, MB"], rows)
+
+
+def hour(firewall: Firewall, n: int, seed: int) -> None:
+    """The process over one long stream."""
+    tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, 4096, seed))
+    own, rows, done = firewall.stream("response", hold_back=HoldBack()), [], 0
+    for part in range(1, 5):
+        while done < n * part // 4:
+            own.feed("".join(tokens[:256]))
+            own.release()
+            tokens = tokens[256:] + tokens[:256]
+            done += 256
+        rows.append([str(done), figure(firewall.stream_memory / 1e6), figure(resident_mb())])
+    own.abandon()
+    heading("One long stream")
+    table(["tokens", "kept of the open window, MB", "process, MB"], rows)
 
 
 if __name__ == "__main__":

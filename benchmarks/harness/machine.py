@@ -41,6 +41,12 @@ def load() -> str:
     return f"load average {average:.1f}{' (**not quiet**: other programs run beside)' if busy else ''}"
 
 
+def resident_mb() -> float:
+    """Memory of this process that lies in RAM, in MB (Linux)."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def _processor() -> dict[str, str]:
     try:
         told = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
