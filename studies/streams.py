@@ -27,8 +27,8 @@ from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read
 _LONGEST = 6000
 _LOOK_AHEADS: dict[str, HoldBack] = {
     "as it comes": HoldBack(),
-    "whole windows": HoldBack(look_ahead=None),
-    "hasty (8 tokens, rate 0.05)": HoldBack(look_ahead=8, clear_rate=0.05),
+    "look ahead 32": HoldBack(look_ahead=32),
+    "look ahead 32, rate 0.5": HoldBack(look_ahead=32, clear_rate=0.5),
 }
 
 

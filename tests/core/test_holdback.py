@@ -39,7 +39,7 @@ def test_the_payload_is_flagged_as_a_whole(firewall: Firewall) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [HoldBack(), HoldBack(look_ahead=None), HoldBack(look_ahead=8, clear_rate=0.5)]
+    "settings", [HoldBack(), HoldBack(look_ahead=32), HoldBack(look_ahead=8, clear_rate=0.5)]
 )
 @pytest.mark.parametrize("sizes", [[len(TEXT)], [40], [7, 300], [1]])
 def test_nothing_of_the_payload_goes_out(firewall: Firewall, settings: HoldBack, sizes: list[int]) -> None:

@@ -1,8 +1,8 @@
 """Passes a stream on only as far as it has been screened: what is flagged never goes out, not even its first words.
 
-A window is judged for good when it is full. Until then its text stays here, but for what is plainly harmless: where a
-window that is still open looks like most benign text does, all of it but the last words goes on. So harmless text is
-late by a few dozen tokens, and doubtful text by a window.
+A window is judged for good when it is full, and until then its text stays here. If haste is asked for, what is plainly
+harmless may go earlier: where a window that is still open looks like most benign text does, all of it but the last
+words goes on.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class HoldBack:
     Attributes:
         mode: What becomes of flagged text: `block` ends the stream there; `redact` puts `notice` in its place and goes
             on; `observe` holds nothing back, and only the verdicts tell.
-        look_ahead: Tokens that must follow a word before it may leave a window that is still open; None: none leaves
-            before its window is full.
+        look_ahead: Tokens that must follow a word before it may leave a window that is still open, 32 for example;
+            None: none leaves before its window is full, so nothing that is flagged can have gone out.
         clear_rate: A window that is still open is harmless for now if at least this share of benign text looks worse.
         max_delay_ms: Text that has waited for so long, in ms, is judged as it stands and passed on unless it is
             flagged; None: it waits for its window, however slow the source is. What is recognised only by the words
@@ -34,7 +34,7 @@ class HoldBack:
     """
 
     mode: Literal["block", "redact", "observe"] = "block"
-    look_ahead: int | None = 32
+    look_ahead: int | None = None
     clear_rate: float = 0.2
     max_delay_ms: float | None = None
     notice: str = NOTICE
