@@ -37,6 +37,11 @@ COMMANDS = (
     "doctor",
     "weights path",
     "weights fetch",
+    "states",
+    "sae train",
+    "sae info",
+    "sae top",
+    "sae codebook",
 )
 
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from alknet_firewall.errors import AlknetFirewallError
 
-_COMMANDS = ("screen", "evaluate", "compare", "calibrate", "drift", "compile", "inspect", "doctor")
+_COMMANDS = ("screen", "evaluate", "compare", "calibrate", "drift", "compile", "inspect", "states", "doctor")
 _PACKAGE = "alknet_firewall.cli"
 
 
@@ -75,7 +75,8 @@ def _wire() -> None:
         module = f"{_PACKAGE}.{name}"
         if importlib.util.find_spec(module) is not None:
             app.command(name)(getattr(importlib.import_module(module), f"{name}_command"))
-    app.add_typer(importlib.import_module(f"{_PACKAGE}.weights").app, name="weights")
+    for name in ("weights", "sae"):
+        app.add_typer(importlib.import_module(f"{_PACKAGE}.{name}").app, name=name)
 
 
 _wire()

@@ -54,6 +54,10 @@ def compile_command(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for hidden states (default: the user's cache).")
     ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option("--held-out", help="Write the rows as fits judged them that their source was left out of."),
+    ] = None,
     backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
     precision: Annotated[str, typer.Option(help="Detector precision.")] = "auto",
     threads: Annotated[
@@ -80,7 +84,7 @@ def compile_command(
     from alknet_firewall.detector.cache import cache_folder, write_atomically
     from alknet_firewall.detector.detector import load_detector
     from alknet_firewall.detector.weights import open_weights
-    from alknet_firewall.evaluate.held_out import held_out_rankings, macro
+    from alknet_firewall.evaluate.held_out import held_out_lines, held_out_rankings, macro
     from alknet_firewall.plugins import load_plugins
 
     console = errors()
@@ -102,18 +106,22 @@ def compile_command(
         max_length=settings.window.size + 64,
     )  # fmt: skip
     with stages(console) as progress:
-        codebook, held_out = compile_codebook(
+        codebook, left_out = compile_codebook(
             rows, detector, settings, cache or cache_folder() / "states",
             readouts=plugins.readouts, provenance={"revision": _revision()}, detector_name=source.path.name,
             progress=progress,
         )  # fmt: skip
-    found = held_out_rankings(held_out)
+    found = held_out_rankings(left_out)
     codebook = replace(codebook, provenance={**codebook.provenance, "held_out": macro(found)})
-    try:
-        write_atomically(out, codebook.to_bytes())
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror})") from error
-    output().print(_summary(found, held_out))
+    written = {out: codebook.to_bytes()}
+    if held_out is not None:
+        written[held_out] = held_out_lines(left_out, codebook.group)
+    for path, content in written.items():
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+    output().print(_summary(found, left_out))
     console.print(f"{visible(str(out))}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
 
 

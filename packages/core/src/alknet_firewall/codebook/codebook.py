@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 
 from alknet_firewall.codebook.calibration import RateTable
 from alknet_firewall.codebook.model import CodebookBehavior, Coordinates, Lexicon
-from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN, PEAK, Readout
+from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN, PEAK, Readout, is_feature
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.errors import CodebookError
 from alknet_firewall.verdict import CHANNELS
@@ -230,6 +230,8 @@ def _pack_behavior(behavior: CodebookBehavior, tensors: Tensors) -> dict[str, An
     tensors[f"{prefix}.queries"] = coordinates.queries.astype(np.float32)
     tensors[f"{prefix}.directions"] = coordinates.directions.astype(np.float32)
     tensors[f"{prefix}.offsets"] = coordinates.offsets.astype(np.float32)
+    if coordinates.thresholds is not None:
+        tensors[f"{prefix}.thresholds"] = coordinates.thresholds.astype(np.float32)
     tensors[f"{prefix}.knots"] = behavior.benign.knots
     tensors[f"{prefix}.benign"] = behavior.benign.values
     tensors[f"{prefix}.attack"] = behavior.attack.values
@@ -254,7 +256,8 @@ def _unpack_behavior(
     readouts: Mapping[str, Readout],
 ) -> CodebookBehavior:
     names = tuple(str(readout) for readout in described["readouts"])
-    for missing in sorted(set(names) - set(readouts) - {ATTENTION, PEAK}):
+    plugged = {name for name in names if not is_feature(name)} - {ATTENTION, PEAK}
+    for missing in sorted(plugged - set(readouts)):
         raise CodebookError(
             f"behavior {name!r} needs the readout {missing!r}: install the plugin that brings it"
         )
@@ -267,6 +270,10 @@ def _unpack_behavior(
     _expect(
         taps.shape == offsets.shape == (k,) == directions.shape[:1], f"coordinates of {name!r} are misshapen"
     )
+    thresholds = tensors.get(f"{name}.thresholds")
+    if thresholds is not None or any(map(is_feature, names)):
+        sound = thresholds is not None and thresholds.shape == (k,) and bool((thresholds >= 0).all())
+        _expect(sound, f"thresholds of {name!r} are misshapen")
     words = tensors.get(f"{name}.words")
     if words is not None:
         _expect(
@@ -295,7 +302,12 @@ def _unpack_behavior(
         name=name,
         default_action=described["default_action"],
         coordinates=Coordinates(
-            taps, names, queries.astype(np.float32), directions.astype(np.float32), offsets
+            taps,
+            names,
+            queries.astype(np.float32),
+            directions.astype(np.float32),
+            offsets,
+            None if thresholds is None else thresholds.astype(np.float32),
         ),
         benign=Splines.through(knots, benign),
         attack=Splines.through(knots, attack),

@@ -13,7 +13,16 @@ from alknet_firewall.behavior import Evidence, Passage
 from alknet_firewall.codebook.calibration import RateTable
 from alknet_firewall.codebook.lexical import LEXICAL, FloatArray, lexical_scores, ngram_buckets
 from alknet_firewall.codebook.products import product
-from alknet_firewall.codebook.readout import ATTENTION, PEAK, Readout, attention_shares, peak_shares
+from alknet_firewall.codebook.readout import (
+    ATTENTION,
+    FEATURE,
+    PEAK,
+    Readout,
+    attention_shares,
+    feature_parts,
+    is_feature,
+    peak_shares,
+)
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.errors import CodebookError
 
@@ -28,6 +37,7 @@ class Coordinates:
         queries: Of those whose readout is `attention`, zero for others, (k, hidden).
         directions: (k, hidden).
         offsets: (k,).
+        thresholds: Of features of sparse autoencoders, 0 for others, (k,); None where there are no features.
     """
 
     taps: npt.NDArray[np.int32]
@@ -35,6 +45,7 @@ class Coordinates:
     queries: FloatArray
     directions: FloatArray
     offsets: FloatArray
+    thresholds: FloatArray | None = None
 
     def __len__(self) -> int:
         """Number of coordinates."""
@@ -44,8 +55,9 @@ class Coordinates:
     def _groups(self) -> list[tuple[int, str, npt.NDArray[np.intp], FloatArray]]:
         # Coordinates of one tap and readout are computed together: (tap, readout, which, stacked rows).
         groups = []
-        for tap, readout in sorted(set(zip(self.taps.tolist(), self.readouts))):
-            which = np.flatnonzero((self.taps == tap) & (np.array(self.readouts) == readout))
+        kinds = [FEATURE if is_feature(name) else name for name in self.readouts]
+        for tap, readout in sorted(set(zip(self.taps.tolist(), kinds))):
+            which = np.flatnonzero((self.taps == tap) & (np.array(kinds) == readout))
             rows = self.directions[which]
             if readout == ATTENTION:
                 rows = np.concatenate([rows, self.queries[which]])
@@ -60,7 +72,7 @@ class Coordinates:
         Args:
             states: By tap, normalised, (n_tokens + suffix, hidden); coordinates of a tap that is not there are 0.
             suffix: Rows of the template's end.
-            readouts: By name, all but `attention` and `peak`.
+            readouts: By name, all but `attention`, `peak` and features.
 
         Returns:
             The coordinates (k,), and what each token gave to each (n_tokens + suffix, k), offsets apart.
@@ -71,6 +83,9 @@ class Coordinates:
             if tap not in states:
                 continue
             projected = product(states[tap], rows)  # (tokens, 2k) for attention: projections, then scores
+            if name == FEATURE and self.thresholds is not None:
+                parts[:, which] = feature_parts(projected + self.offsets[which], self.thresholds[which], suffix)
+                continue
             if name == ATTENTION:
                 shares = attention_shares(projected[:, len(which) :], suffix)
             elif name == PEAK:
@@ -78,7 +93,20 @@ class Coordinates:
             else:
                 shares = readouts[name].shares(states[tap], suffix)[:, None]
             parts[:, which] = shares * projected[:, : len(which)]
-        return parts.sum(0) + self.offsets, parts
+        return parts.sum(0) + self._added, parts
+
+    @cached_property
+    def _added(self) -> FloatArray:
+        """Offsets of whole windows, (k,): those of features were added to each token."""
+        return np.where([is_feature(name) for name in self.readouts], np.float32(0), self.offsets).astype(np.float32)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What evidence of each is called: its tap, or the number of its feature."""
+        return tuple(
+            f"feature {name.partition(':')[2]} of tap {tap}" if is_feature(name) else f"tap {tap}"
+            for tap, name in zip(self.taps.tolist(), self.readouts)
+        )
 
     def missing(self, states: Mapping[int, FloatArray]) -> int:
         """How many of the taps that these coordinates read are not in `states`."""
@@ -168,8 +196,7 @@ class CodebookBehavior:
         ratios, after, before = self.log_ratios(np.stack([values, values + step, values - step]))
         carried, slopes = weights * ratios, weights * (after - before) / (2 * step)  # (k,)
         contributions: dict[str, float] = {}
-        taps = [f"tap {tap}" for tap in self.coordinates.taps]
-        for name, value, weight in zip([*taps, LEXICAL], carried, weights):
+        for name, value, weight in zip([*self.coordinates.names, LEXICAL], carried, weights):
             if weight:
                 contributions[name] = contributions.get(name, 0.0) + float(value)
         contributions["bias"] = bias

@@ -8,6 +8,12 @@ Readouts differ only in the shares: `last` takes the last token of the text, `te
 neighbouring tokens whose mean projection is highest, all alike: what stands in one sentence of a long window is not
 diluted by the rest, and no single trigger word is enough (as the sliding-window mean of arXiv:2601.04603). States are
 RMS-normalised first, as the next block of the detector would read them.
+
+A feature of a sparse autoencoder (`sae:` and its number) is none of these: the offset belongs to each token, and what
+does not come over a threshold counts as nothing.
+
+    before_j(t) = state(t) . direction_j + offset_j
+    coordinate_j = mean over tokens t of  before_j(t) where that is above threshold_j, 0 elsewhere
 """
 
 from __future__ import annotations
@@ -22,6 +28,8 @@ FloatArray = npt.NDArray[np.float32]
 
 ATTENTION = "attention"
 PEAK = "peak"
+FEATURE = "sae"
+"""Before the number of a feature of a sparse autoencoder, as in `sae:17`."""
 PEAK_TOKENS = 16
 """Tokens of the stretch that a peak reads."""
 
@@ -122,6 +130,29 @@ def peak_shares(projected: FloatArray, suffix: int) -> FloatArray:
     inside = (places >= starts) & (places < starts + size)
     shares: FloatArray = inside.astype(np.float32) / np.float32(size)
     return shares
+
+
+def feature_parts(before: FloatArray, thresholds: FloatArray, suffix: int) -> FloatArray:
+    """What each token gives to features of a sparse autoencoder.
+
+    Args:
+        before: The features before their thresholds, (n_tokens + suffix, k).
+        thresholds: Not negative, (k,).
+        suffix: Rows of the template's end, which give nothing.
+
+    Returns:
+        (n_tokens + suffix, k); each column adds up to the feature's mean over the text.
+    """
+    n_tokens = len(before) - suffix
+    parts = np.zeros_like(before)
+    parts[:n_tokens] = np.where(before[:n_tokens] > thresholds, before[:n_tokens], 0) / np.float32(n_tokens)
+    return parts
+
+
+def is_feature(readout: str) -> bool:
+    """Whether the name of a readout names a feature of a sparse autoencoder."""
+    kind, _, number = readout.partition(":")
+    return kind == FEATURE and number.isdecimal()
 
 
 def _one_hot(length: int, place: int) -> FloatArray:

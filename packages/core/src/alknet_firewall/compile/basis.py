@@ -1,6 +1,6 @@
-"""Directions without training: what varies most (svd), or what differs most between attacks and benign text.
+"""Directions without torch: what varies most (svd), what differs most (contrastive), what a linear probe reads.
 
-Both read vectors (one a window) that a readout made, and whiten first: each component is centred and divided by its
+All read vectors (one a window) that a readout made, and whiten first: each component is centred and divided by its
 standard deviation. They are kept for comparison; learned directions (probe.py) are the default, because unsupervised
 directions find what varies and not what attacks.
 """
@@ -15,6 +15,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 _FEWEST = 10  # rows that a mean needs to say anything
+_RIDGE_ROWS = 2000
 
 
 def whitening(vectors: npt.NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
@@ -58,6 +59,33 @@ def contrastive_directions(
         stacked = np.stack(differences)
         covariance = covariance + stacked.T @ stacked / len(stacked)
     return _leading(covariance, k)
+
+
+def linear_direction(
+    whitened: FloatArray, attack: npt.NDArray[np.bool_], sources: Sequence[str], weights: FloatArray
+) -> FloatArray:
+    """The direction that tells attacks from benign text of the same source best, (1, hidden).
+
+    A ridge regression; its penalty is the mean eigenvalue of the rows' Gram matrix, as of 2,000 rows at most. Each
+    source is centred by itself, so that what tells sources apart is not learnt.
+
+    Args:
+        whitened: (n, hidden).
+        attack: Which rows attack, (n,).
+        sources: Of the rows.
+        weights: Of the rows, (n,).
+    """
+    named = np.array(list(sources))
+    values, target = whitened.copy(), attack.astype(np.float64)
+    for source in sorted(set(named.tolist())):
+        own = named == source
+        values[own] -= np.average(values[own], axis=0, weights=weights[own])
+        target[own] -= np.average(target[own], weights=weights[own])
+    covariance = (values * weights[:, None]).T @ values / weights.sum()
+    penalty = np.trace(covariance) / min(len(values), _RIDGE_ROWS)
+    found = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), (values * weights[:, None]).T @ target)
+    result: FloatArray = (found / max(float(np.linalg.norm(found)), 1e-12))[None]
+    return result
 
 
 def _leading(covariance: FloatArray, k: int) -> FloatArray:

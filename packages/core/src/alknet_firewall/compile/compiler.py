@@ -45,14 +45,15 @@ IntArray = npt.NDArray[np.int64]
 Progress = Callable[[str, float], None]
 """Called with the name of a stage and the share of it that is done."""
 
-_FINER = ("bf16", "fp32")  # precisions that are nearer to the mathematics than int8: what holds there holds in them
+FINER = ("bf16", "fp32")
+"""Precisions that are nearer to the mathematics than int8: what holds there holds in them."""
 _FEWEST_BENIGN = 200  # texts under which a channel's false-alarm rates would say too little
 _STANDS_FOR = {"response": CHANNELS}
 """Channels that have little benign text of their own: an answer can look like anything that is harmless elsewhere."""
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """A group calibrated on what was left out, and fitted to everything."""
 
     behaviors: dict[str, CodebookBehavior]
@@ -104,7 +105,7 @@ def compile_codebook(
     progress("reading states", 0.0)
     folded = folded_ids(detector.tokenizer.vocabulary)
     features = make_features(corpus, store, folded, settings, readouts)
-    attack = _compile_group(
+    attack = compile_group(
         corpus, features, folded, behaviors, "block", BENIGN_LABELS, settings, readouts, progress
     )
     known = dict(attack.behaviors)
@@ -113,7 +114,7 @@ def compile_codebook(
         small = replace(
             settings, directions=max(1, settings.directions // 2), taps=settings.taps[:1], cascade=None
         )
-        harmful = _compile_group(
+        harmful = compile_group(
             corpus, features, folded, ["harmful"], "inform", BENIGN_LABELS, small, readouts, progress
         )
         known.update(harmful.behaviors)
@@ -121,22 +122,22 @@ def compile_codebook(
         fingerprint=detector.fingerprint,
         detector=detector_name,
         taps=detector.taps,
-        precisions=tuple(sorted({detector.model.precision, *_FINER})),
+        precisions=tuple(sorted({detector.model.precision, *FINER})),
         window=settings.window,
         behaviors=known,
         combined=attack.combined,
         group=tuple(behaviors),
         cascade=attack.bands,
         provenance={
-            "settings": _plain(asdict(settings)),
-            "rows": _counts(corpus.rows),
+            "settings": plain(asdict(settings)),
+            "rows": row_counts(corpus.rows),
             **(provenance or {}),
         },
     )
     return codebook, attack.held_out
 
 
-def _compile_group(
+def compile_group(
     corpus: Corpus,
     features: Features,
     folded: npt.NDArray[np.uint64],
@@ -146,7 +147,8 @@ def _compile_group(
     settings: CompileSettings,
     readouts: Mapping[str, Readout],
     progress: Progress,
-) -> _Group:
+) -> Group:
+    """Fits behaviors that have their benign labels in common: without sources, with all of them; and calibrates."""
     found = out_of_fold(corpus, features, behaviors, benign, settings, progress)
     log_odds = found.log_odds(settings)
     stack = Stack.fit(corpus, found.rows, found.classes, found.evidence, settings)
@@ -162,7 +164,8 @@ def _compile_group(
         behavior: stack.behavior(b, behavior, default_action, final, lexicon, tables[b], readouts)
         for b, behavior in enumerate(behaviors)
     }
-    return _Group(made, combined[0], stack.bands, found.held_out(log_odds))
+    held_out = replace(found.held_out(log_odds), log_rates=_left_out_rates(corpus, found, log_odds, benign))
+    return Group(made, combined[0], stack.bands, held_out)
 
 
 def _tables(
@@ -189,12 +192,30 @@ def _tables(
     return tables
 
 
+def _left_out_rates(
+    corpus: Corpus, found: OutOfFold, log_odds: FloatArray, benign: tuple[str, ...]
+) -> FloatArray:
+    """Logarithms of the false-alarm rates of whole rows, (n,), each by tables of the other folds."""
+    summed = np.logaddexp.reduce(log_odds, axis=1)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(found.position)) + 1])
+    worst, counts = np.maximum.reduceat(summed, starts), np.bincount(found.position)
+    rates = np.empty(len(found.rows))
+    own_fold = found.fold[found.rows]
+    for fold in np.unique(own_fold).tolist():
+        others = replace(found, rows=found.rows[own_fold != fold])
+        (tables,) = _tables(corpus, others, summed[own_fold[found.position] != fold][:, None], benign)
+        for i in np.flatnonzero(own_fold == fold).tolist():
+            channel = corpus.rows[int(found.rows[i])].channel
+            rates[i] = tables[channel].log_rate(float(worst[i]), int(counts[i]))
+    return rates
+
+
 def _effective(weights: FloatArray) -> float:
     """How many texts of equal weight tell as much (Kish, Survey Sampling, 1965)."""
     return float(weights.sum() ** 2 / np.sum(weights**2)) if weights.any() else 0.0
 
 
-def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def row_counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         source = row.source if not row.source.startswith(COMPOSED) else "_".join(row.source.split("_")[:2])
@@ -203,7 +224,7 @@ def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return {source: dict(sorted(labels.items())) for source, labels in sorted(counts.items())}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 
-from alknet_firewall.codebook.readout import BUILT_IN, Readout
+from alknet_firewall.codebook.readout import BUILT_IN, FEATURE, Readout
 from alknet_firewall.compile.basis import whitening
 from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.probe import ProjectedTokens
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.compile.states import StateStore
 from alknet_firewall.compile.words import count_ngrams
+from alknet_firewall.sae.fold import Folded, fold
+from alknet_firewall.sae.sae import SAE
 
 FloatArray = npt.NDArray[np.float32]
 
 _DIMS = 256  # principal components that heads are trained on
 _SAMPLE = 60_000  # tokens that the components are computed from
+_FOLDED_ON = 4_000  # tokens from which the threshold of a topk autoencoder is learnt
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,13 @@ class Features:
         taps: By tap, for learned directions; empty otherwise.
         vectors: By tap and readout, one vector a window, (m, hidden).
         words: Counts of hashed n-grams of the windows, (m, buckets); None without words.
+        saes: By tap, features of a sparse autoencoder (basis `sae`); their means over windows are among the vectors.
     """
 
     taps: Mapping[int, TapFeatures]
     vectors: Mapping[tuple[int, str], FloatArray]
     words: csr_matrix | None
+    saes: Mapping[int, Folded] = field(default_factory=dict)
 
 
 def make_features(
@@ -84,8 +89,12 @@ def make_features(
     folded: npt.NDArray[np.uint64],
     settings: CompileSettings,
     readouts: Mapping[str, Readout] = BUILT_IN,
+    saes: Mapping[int, tuple[SAE, float]] | None = None,
 ) -> Features:
-    """Reads the store twice: for the vectors and a sample of tokens, then to project all tokens."""
+    """Reads the store twice: for the vectors and a sample of tokens, then to project all tokens.
+
+    `saes` holds by tap an autoencoder, and the root mean square of a typical state's numbers there (basis `sae`).
+    """
     lengths = np.array([len(ids) for ids in corpus.ids])
     start = np.concatenate([[0], np.cumsum(lengths)])
     names = settings.readouts
@@ -103,6 +112,18 @@ def make_features(
             picked = generator.random(lengths[window]) < share
             samples[tap].append(array[: lengths[window]][picked])
     words = count_ngrams(corpus.ids, folded, settings.buckets) if settings.words else None
+    if settings.basis == "sae":
+        found = {
+            tap: fold(sae, np.concatenate(samples[tap])[:_FOLDED_ON], length)
+            for tap, (sae, length) in (saes or {}).items()
+        }
+        for tap, folded_sae in found.items():
+            vectors[tap, FEATURE] = np.empty((len(lengths), len(folded_sae.offsets)), np.float32)
+        for window, states in store:
+            for tap, folded_sae in found.items():
+                own = states[tap][: lengths[window]].astype(np.float32)
+                vectors[tap, FEATURE][window] = folded_sae.codes(own).mean(0)
+        return Features({}, vectors, words, found)
     if settings.basis != "learned":
         return Features({}, vectors, words)
     ends = {tap: vectors.get((tap, "template_end")) for tap in settings.taps}

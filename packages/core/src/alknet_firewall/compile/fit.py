@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from alknet_firewall.codebook.model import Coordinates
-from alknet_firewall.codebook.readout import ATTENTION, PEAK
+from alknet_firewall.codebook.readout import ATTENTION, FEATURE, PEAK
 from alknet_firewall.codebook.splines import Splines
-from alknet_firewall.compile.basis import contrastive_directions, svd_directions, whitening
+from alknet_firewall.compile.basis import contrastive_directions, linear_direction, svd_directions, whitening
 from alknet_firewall.compile.combine import logistic_weights
 from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.densities import knots_for, log_density
@@ -20,6 +20,7 @@ from alknet_firewall.compile.features import Features, Projection, TapFeatures
 from alknet_firewall.compile.folds import row_weights
 from alknet_firewall.compile.probe import Heads, coordinates_of, train_heads
 from alknet_firewall.compile.settings import CompileSettings
+from alknet_firewall.compile.sparse import separating_features
 from alknet_firewall.compile.words import WordModel, fit_words
 
 FloatArray = npt.NDArray[np.float64]
@@ -180,6 +181,12 @@ def _directions(
     if settings.basis == "learned":
         return _learned(features.taps[tap], tap, windows, classes, weights, settings, behaviors, progress)
     first = np.array([own[0] for own in windows])
+    if settings.basis == "sae":
+        of_tap = features.saes[tap], features.vectors[tap, FEATURE], tap
+        return [
+            separating_features(*of_tap, first, classes == b + 1, weights, settings.directions)
+            for b in range(behaviors)
+        ]
     found = []
     for b in range(behaviors):
         parts = []
@@ -187,10 +194,12 @@ def _directions(
             vectors = features.vectors[tap, readout]
             mean, deviation = whitening(vectors[first])
             whitened = (vectors[first] - mean) / deviation
+            used = [corpus.rows[i] for i in rows]
             if settings.basis == "svd":
                 basis = svd_directions(whitened, weights, settings.directions)
+            elif settings.basis == "linear":
+                basis = linear_direction(whitened, classes == b + 1, [r.source for r in used], weights)
             else:
-                used = [corpus.rows[i] for i in rows]
                 basis = contrastive_directions(
                     whitened,
                     classes == b + 1,
@@ -270,10 +279,13 @@ def _coordinates_of_behavior(
 
 def joined(parts: Sequence[Coordinates]) -> Coordinates:
     """Several lists of coordinates as one."""
+    sparse = any(c.thresholds is not None for c in parts)
+    thresholds = [np.zeros(len(c), np.float32) if c.thresholds is None else c.thresholds for c in parts]
     return Coordinates(
         np.concatenate([c.taps for c in parts]),
         tuple(readout for c in parts for readout in c.readouts),
         np.concatenate([c.queries for c in parts]),
         np.concatenate([c.directions for c in parts]),
         np.concatenate([c.offsets for c in parts]),
+        np.concatenate(thresholds) if sparse else None,
     )

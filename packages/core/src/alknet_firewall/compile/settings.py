@@ -15,7 +15,8 @@ class CompileSettings:
     Attributes:
         taps: 1-based blocks whose output is read.
         cascade: Share of benign windows that are read on from a tap to the next; None to read every window at all.
-        basis: `learned` (attention heads over tokens), `contrastive`, `svd` or `sae` (features of autoencoders).
+        basis: `learned` (attention heads over tokens), `contrastive`, `svd`, `linear` (one direction, of a probe) or
+            `sae` (features of autoencoders).
         readouts: What is read beside the heads (learned), or at all (svd, contrastive): `template_end`, `mean`, `last`.
         directions: Heads a behavior and tap (learned), or directions a readout and tap.
         peaks: Directions a behavior and tap that read the strongest stretch of a window (learned).
