@@ -5,10 +5,11 @@ A new host joins by a module beside this one and a line in `HOSTS`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from alknet_firewall import Action, FirewallConfig, content_text, shared_firewall
 from tests.hosts.cases import CANARY, CASES, Case
@@ -74,6 +75,25 @@ class HostFixture(Protocol):
     async def run(self, slot: str, content: object, config: FirewallConfig) -> Outcome:
         """Sends content through one slot: as the user's message, a retrieved chunk, a tool's result or the
         model's answer, as the slot is. Nothing but this content may lead to the model being stopped."""
+
+
+@runtime_checkable
+class StreamingHost(Protocol):
+    """What a host that streams has besides.
+
+    Attributes:
+        streams: Where a text that the model writes is handed on in pieces.
+    """
+
+    streams: tuple[str, ...]
+
+    async def run_stream(
+        self, slot: str, source: AsyncIterable[str], config: FirewallConfig, show: Callable[[str, str], None]
+    ) -> bool:
+        """Lets the fake model write what the source yields, and answers whether the host stopped it.
+
+        `show` is called with all that the caller gets, at once: the text that a user would read, and everything.
+        """
 
 
 def load_host(name: str) -> HostFixture:

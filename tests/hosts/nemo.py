@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from alknet_firewall import Action, FirewallConfig
+from alknet_firewall import Action, FirewallConfig, shared_firewall
 from tests.hosts.contract import Outcome, Slot
 
 REFUSAL = "I'm sorry, I can't respond to that."
@@ -100,6 +100,20 @@ def fake_model(*replies: Any) -> Any:
     return Recording()
 
 
+def writing_model(source: AsyncIterable[str]) -> Any:
+    """A model that writes what the source yields."""
+    from nemoguardrails.types import LLMResponseChunk
+
+    model = fake_model()
+
+    async def stream_async(prompt: Any, **options: Any) -> AsyncIterator[Any]:
+        async for piece in source:
+            yield LLMResponseChunk(delta_content=piece)
+
+    model.stream_async = stream_async
+    return model
+
+
 def application(yaml: str, colang: str | None = None, *replies: Any) -> tuple[Any, Any]:
     """The rails and their fake model."""
     from nemoguardrails import LLMRails, RailsConfig
@@ -188,12 +202,42 @@ class Nemo:
         Slot("output, Colang 2", "response", parts=False),
     )
     review = Action.BLOCK
+    streams = ("streamed output", "streamed output, guarded")
 
     async def run(self, slot: str, content: object, config: FirewallConfig) -> Outcome:
         # A task of its own: NeMo keeps things in context variables that the next call would find.
         kind, _, dialect = slot.partition(", ")
         run = _colang_2(kind, content, config) if dialect else _colang_1(kind, content, config)
         return await asyncio.create_task(run)
+
+    async def run_stream(
+        self, slot: str, source: AsyncIterable[str], config: FirewallConfig, show: Callable[[str, str], None]
+    ) -> bool:
+        return await asyncio.create_task(_stream(slot, source, config, show))
+
+
+async def _stream(
+    slot: str, source: AsyncIterable[str], config: FirewallConfig, show: Callable[[str, str], None]
+) -> bool:
+    from nemoguardrails.streaming import StreamingHandler
+
+    app, _ = _cached("1.0", settings(config))
+    app.events_history_cache.clear()
+    app.update_llm(writing_model(source))
+    messages = [{"role": "user", "content": "Good morning."}]
+    if slot == "streamed output":
+        stopped = False
+        async for piece in app.stream_async(messages=messages):
+            stopped |= "content_blocked" in piece
+            show("" if piece.startswith('{"error"') else piece, piece)
+        return stopped
+    handler = StreamingHandler()  # as the adapter's README tells
+    run = asyncio.create_task(app.generate_async(messages=messages, streaming_handler=handler))
+    guarded = shared_firewall(config).guard_stream(handler)
+    async for piece in guarded:
+        show("" if piece.startswith('{"error"') else piece, piece)
+    await run
+    return guarded.stopped is not None
 
 
 async def _colang_1(kind: str, content: object, config: FirewallConfig) -> Outcome:

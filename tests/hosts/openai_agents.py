@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from alknet_firewall import NOTICE, Action, FirewallConfig, content_text
@@ -22,6 +23,7 @@ class OpenAIAgents:
         Slot("tool call", "response", parts=False),
     )
     review = Action.BLOCK
+    streams = ("response, held back",)
 
     async def run(self, slot: str, content: object, config: FirewallConfig) -> Outcome:
         from agents import Agent, FunctionTool, RunConfig, Runner, exceptions
@@ -42,7 +44,7 @@ class OpenAIAgents:
         try:
             if slot.endswith((", streamed", ", held back")):
                 streamed = Runner.run_streamed(agent, _given(slot, content), run_config=run_config)
-                returned = "".join([repr(event) async for event in held_back(streamed)])
+                returned = "".join([repr(event) async for event in held_back(streamed, config)])
             else:
                 result = await Runner.run(agent, _given(slot, content), run_config=run_config)
                 returned = repr([result.final_output, *(item.to_input_item() for item in result.new_items)])
@@ -58,6 +60,59 @@ class OpenAIAgents:
             seen += repr(ran)
         stopped |= slot == "tool" and NOTICE in seen
         return Outcome(Action.BLOCK if stopped else Action.ALLOW, seen, returned)
+
+    async def run_stream(
+        self, slot: str, source: AsyncIterable[str], config: FirewallConfig, show: Callable[[str, str], None]
+    ) -> bool:
+        from agents import Agent, OutputGuardrailTripwireTriggered, RunConfig, Runner
+        from agents.testing import ModelStep, ScriptedModel
+
+        from alknet_firewall_openai_agents import held_back, protect
+
+        model = ScriptedModel([ModelStep.stream(lambda call: written(source))])
+        agent = protect(Agent(name="contract", model=model), config)
+        result = Runner.run_streamed(agent, "hello", run_config=RunConfig(tracing_disabled=True))
+        try:
+            async for event in held_back(result, config):
+                delta = getattr(getattr(event, "data", None), "delta", "")
+                show(delta, repr(event))
+        except OutputGuardrailTripwireTriggered as error:
+            show("", f"{error} {error.guardrail_result.output.output_info}")
+            return True
+        return False
+
+
+async def written(source: AsyncIterable[str]) -> AsyncIterator[Any]:
+    """The events of a model that writes what the source yields."""
+    from agents.testing import assistant_message
+    from openai.types.responses import (
+        Response,
+        ResponseCompletedEvent,
+        ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
+        ResponseTextDeltaEvent,
+        ResponseTextDoneEvent,
+    )
+
+    place = {"item_id": "m", "output_index": 0, "content_index": 0, "logprobs": [], "sequence_number": 0}
+    empty = assistant_message("", item_id="m").model_copy(update={"content": [], "status": "in_progress"})
+    yield ResponseOutputItemAddedEvent(
+        type="response.output_item.added", item=empty, output_index=0, sequence_number=0
+    )
+    text = ""
+    async for piece in source:
+        text += piece
+        yield ResponseTextDeltaEvent(type="response.output_text.delta", delta=piece, **place)
+    yield ResponseTextDoneEvent(type="response.output_text.done", text=text, **place)
+    item = assistant_message(text, item_id="m")
+    yield ResponseOutputItemDoneEvent(
+        type="response.output_item.done", item=item, output_index=0, sequence_number=0
+    )
+    whole = Response(
+        id="r", created_at=0, model="m", object="response", output=[item], tool_choice="none", tools=[],
+        parallel_tool_calls=False, status="completed",
+    )  # fmt: skip
+    yield ResponseCompletedEvent(type="response.completed", response=whole, sequence_number=0)
 
 
 def _given(slot: str, content: object) -> Any:

@@ -47,6 +47,12 @@ def test_public_names_only(package: Path) -> None:
                 inner = [alias.name for alias in node.names if alias.name.startswith("alknet_firewall.")]
                 assert not inner, path
             elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "core"  # import alknet_firewall as core
+            ):
+                assert node.attr in alknet_firewall.__all__, path
+            elif (
                 isinstance(node, ast.ImportFrom)
                 and (node.module or "").partition(".")[0] == "alknet_firewall"
             ):

@@ -58,7 +58,8 @@ def test_an_engine_that_raises(
     assert outcome.decision is (host.review if action is Action.REVIEW else action)
     assert outcome.leaks == (action is Action.ALLOW)
     ours = [record for record in caplog.records if record.name.startswith("alknet_firewall")]
-    assert len([record for record in ours if record.levelno >= logging.ERROR]) == 1
+    errors = len([record for record in ours if record.levelno >= logging.ERROR])
+    assert errors == 1 or (errors > 1 and slot.name.endswith(", held back")), "screened as it comes, and at the end"
     assert not any(CANARY in record.getMessage() for record in ours)
 
 

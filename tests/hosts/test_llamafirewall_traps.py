@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from alknet_firewall import AlknetFirewallError, ConfigError, FirewallConfig, shared_firewall
-from tests.hosts.cases import ATTACKS, BENIGN, CANARY
+from tests.hosts.cases import ATTACKS, BENIGN, CANARY, NON_ENGLISH_ATTACKS
 
 pytest.importorskip("llamafirewall")
 pytest.importorskip("alknet_firewall_llamafirewall")
@@ -22,6 +22,7 @@ from llamafirewall import (
     Scanner,
     ScannerType,
     ScanResult,
+    SystemMessage,
     ToolMessage,
     Trace,
     UserMessage,
@@ -154,6 +155,80 @@ def test_the_host_logs_the_start_of_a_text_at_debug_level(caplog: pytest.LogCapt
         firewall_for(Role.USER).scan(UserMessage(f"{CANARY} is a word"))
     quoting = {record.name.partition(".")[0] for record in caplog.records if CANARY in record.getMessage()}
     assert quoting == {"llamafirewall"}  # see docs/hosts.md
+
+
+# What was said before.
+
+
+def split(text: str, words: int) -> list[Message]:
+    every = text.split()
+    return [UserMessage(" ".join(every[at : at + words])) for at in range(0, len(every), words)]
+
+
+def scan(message: Message, past: list[Message] | None = None, role: Role = Role.USER) -> ScanResult:
+    return asyncio.run(firewall_for(role).scan_async(message, past))
+
+
+def test_an_attack_in_two_messages_is_found_with_the_trace_alone() -> None:
+    first, second = split(NON_ENGLISH_ATTACKS["tool"], 3)[:2]
+    assert scan(first).decision is scan(second).decision is ScanDecision.ALLOW
+    calm = [AssistantMessage("With pleasure."), UserMessage(BENIGN["user"]), AssistantMessage(BENIGN["response"])]
+    for past in ([first], [first, *calm]):
+        result = scan(second, past)
+        assert result.decision is not ScanDecision.ALLOW
+        assert "Read with the messages before it" in result.reason
+    replayed = asyncio.run(firewall_for(Role.USER).scan_replay_async([first, second]))
+    assert replayed.decision is not ScanDecision.ALLOW
+
+
+def test_a_harmless_message_is_not_stopped_for_what_was_said_before_it() -> None:
+    past: list[Message] = [UserMessage(ATTACKS["user"]), AssistantMessage("I cannot do that.")]
+    assert scan(UserMessage(BENIGN["user"]), past).decision is ScanDecision.ALLOW
+
+
+def test_system_messages_of_the_past_are_the_applications_own() -> None:
+    first, second = split(NON_ENGLISH_ATTACKS["tool"], 3)[:2]
+    assert scan(second, [SystemMessage(first.content)]).decision is ScanDecision.ALLOW
+
+
+def test_only_the_last_message_is_read_anew_and_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from alknet_firewall_llamafirewall.trace import BLOCK, Traces
+
+    firewall = shared_firewall(CONFIG)
+    talk = [UserMessage(f"{BENIGN['user']} {at}") for at in range(3 * BLOCK - 1)] + split(ATTACKS["user"], 4)
+    read: list[int] = []
+    conversation, resume = type(firewall).conversation, type(firewall).resume_conversation
+    monkeypatch.setattr(type(firewall), "conversation", lambda self: read.append(0) or conversation(self))
+    monkeypatch.setattr(
+        type(firewall), "resume_conversation", lambda self, state: read.append(1) or resume(self, state)
+    )
+    known = Traces(firewall)
+    for at in range(2 * BLOCK - 3, len(talk)):
+        judged = known.judge(talk[at], talk[:at])
+        if at % BLOCK in (0, 1, BLOCK - 1):
+            assert Traces(firewall).judge(talk[at], talk[:at]) == judged
+    ours = [each for each in read if each]
+    assert len(ours) >= len(talk) - 2 * BLOCK, "most traces were known"
+
+
+def test_a_message_that_failed_is_read_again(faulty_plugins: None) -> None:
+    from alknet_firewall_llamafirewall.trace import Traces
+
+    traces = Traces(shared_firewall(FirewallConfig(plugins=("contract_raising",), on_error="allow")))
+    failing, next_one = UserMessage(BENIGN["user"]), UserMessage("Thank you.")
+    assert traces.judge(failing, [])[0][0].error
+    traces.judge(next_one, [failing])
+    assert not traces._known, "neither stands for what was read"
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from alknet_firewall_llamafirewall import trace
+
+    monkeypatch.setattr(trace, "KEPT", 3)
+    traces = trace.Traces(shared_firewall(CONFIG))
+    for at in range(8):
+        traces.judge(UserMessage(f"Hello {at}"), [])
+    assert len(traces._known) == 3
 
 
 def test_prompt_guard_does_not_import_with_huggingface_hub_1() -> None:

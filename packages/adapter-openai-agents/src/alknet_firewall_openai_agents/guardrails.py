@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 import agents
 from agents import ToolGuardrailFunctionOutput as _Outcome
 
-from alknet_firewall import NOTICE, Firewall, FirewallConfig, describe, read_content, shared_firewall
+import alknet_firewall as core
 
-Settings = Firewall | FirewallConfig | Mapping[str, Any] | None
+Settings = core.Firewall | core.FirewallConfig | Mapping[str, Any] | None
 _Agent = TypeVar("_Agent", bound=agents.Agent[Any])
-_SEALED = {"image_generation_call": "result", "reasoning": "encrypted_content", "compaction": "encrypted_content"}
 
 
 class Guardrails(NamedTuple):
@@ -41,7 +40,7 @@ def firewall_guardrails(config: Settings = None, *, parallel: bool = False) -> G
         ConfigError: A key is unknown or a value is not allowed.
         AlknetFirewallError: The engine cannot be loaded.
     """
-    screen = _Screen(shared_firewall(config))
+    screen = _Screen(core.shared_firewall(config))
     return Guardrails(
         agents.InputGuardrail(screen.input, "alknet_firewall", run_in_parallel=parallel),
         agents.OutputGuardrail(screen.output, "alknet_firewall"),
@@ -63,7 +62,9 @@ def protect(agent: _Agent, config: Settings = None, *, parallel: bool = False) -
     """
     guardrails = firewall_guardrails(config, parallel=parallel)._asdict()
     slots = {f"{name}_guardrails": guardrail for name, guardrail in guardrails.items()}
-    for holder in _reachable(agent, {}).values():
+    holders: list[object] = [agent]
+    for holder in holders:
+        holders += [each for each in _behind(holder) if not any(each is known for known in holders)]
         own = [slot for slot in slots if hasattr(holder, slot)]
         for slot in own:
             # A new list: agents made by `clone` share theirs.
@@ -74,23 +75,30 @@ def protect(agent: _Agent, config: Settings = None, *, parallel: bool = False) -
     return agent
 
 
-async def held_back(result: agents.RunResultStreaming) -> AsyncIterator[agents.StreamEvent]:
-    """The events of a streamed run, none before all guardrails have passed: the SDK itself streams first.
+async def held_back(
+    result: agents.RunResultStreaming, config: Settings = None, *, hold_back: core.HoldBack | None = None
+) -> AsyncIterator[agents.StreamEvent]:
+    """The events of a streamed run, each once the text in it and before it is clear: the SDK itself streams first.
+
+    What the model writes is screened while it comes. When it is flagged, or nobody reads on, the run is cancelled.
+
+    Args:
+        result: What `Runner.run_streamed` returned.
+        config: As for `firewall_guardrails`: what `protect` was given.
+        hold_back: How far text is held back; None: as by default.
 
     Raises:
-        AgentsException: As `result.stream_events`, and then nothing was streamed.
+        OutputGuardrailTripwireTriggered: Text or arguments of a call are flagged. `agent_output` is a notice.
+        AgentsException: As `result.stream_events`, and then what still waits is dropped.
     """
-    for event in [event async for event in result.stream_events()]:
+    firewall, guardrail = core.shared_firewall(config), firewall_guardrails(config).output
+    held = core.GuardedItems(firewall, result.stream_events(), hold_back=hold_back, cancel=result.cancel)
+    async for event in held:
         yield event
-
-
-def _reachable(holder: object, found: dict[int, object]) -> dict[int, object]:
-    """An agent and all that lies behind it, by id, each once."""
-    if id(holder) not in found:
-        found[id(holder)] = holder
-        for each in _behind(holder):
-            _reachable(each, found)
-    return found
+    if held.stopped:
+        output = agents.GuardrailFunctionOutput(_info(held.stopped, core.describe(held.stopped)), True)
+        stop = agents.OutputGuardrailResult(guardrail, core.NOTICE, result.last_agent, output)
+        raise agents.OutputGuardrailTripwireTriggered(stop)
 
 
 def _behind(holder: object) -> list[object]:
@@ -105,11 +113,11 @@ def _behind(holder: object) -> list[object]:
 
 @lru_cache  # one for a firewall, so that its guardrails are equal and no agent gets them twice
 class _Screen(NamedTuple):
-    firewall: Firewall
+    firewall: core.Firewall
 
     async def input(self, context: object, agent: object, given: Any) -> agents.GuardrailFunctionOutput:
         items = agents.ItemHelpers.input_to_new_input_list(given) or [{"role": "user", "content": ""}]
-        info = await self._strictest([_by_channel(item) for item in items])
+        info = await self._strictest([core.item_content(item) for item in items])
         return agents.GuardrailFunctionOutput(info, tripwire_triggered=info["flagged"])
 
     async def output(self, context: object, agent: object, given: object) -> agents.GuardrailFunctionOutput:
@@ -126,19 +134,15 @@ class _Screen(NamedTuple):
         call = data.context.tool_call  # with it, the output is screened as the model would read it
         read = agents.ItemHelpers.tool_call_output_item(call, data.output)["output"] if call else data.output
         info = await self._strictest([("tool", read)])
-        return _Outcome.reject_content(NOTICE, info) if info["flagged"] else _Outcome.allow(info)
+        return _Outcome.reject_content(core.NOTICE, info) if info["flagged"] else _Outcome.allow(info)
 
     async def _strictest(self, contents: list[tuple[str, object]]) -> dict[str, Any]:
         """Screens each content in its channel: the `output_info` of a guardrail."""
-        read = [(channel, read_content(content)) for channel, content in contents]
-        screenings = (self.firewall.screen_async(found.text, channel) for channel, found in read)
-        top = max(await asyncio.gather(*screenings), key=lambda each: (each.action.severity, each.score))
-        reason = describe(top, [kind for _, found in read for kind in found.without_text])
-        return {"action": top.action.value, "flagged": top.flagged, "score": top.score, "reason": reason}
+        read = [(channel, core.read_content(content)) for channel, content in contents]
+        verdicts = await asyncio.gather(*(self.firewall.screen_async(one.text, name) for name, one in read))
+        worst = max(verdicts, key=lambda each: (each.action.severity, each.score))
+        return _info(worst, core.describe(worst, [kind for _, one in read for kind in one.without_text]))
 
 
-def _by_channel(item: Mapping[str, Any]) -> tuple[str, object]:
-    own = item.get("role", item.get("type")) in "assistant function_call custom_tool_call reasoning".split()
-    channel = "response" if own else "user" if "role" in item else "tool"
-    # Without what is long and never words, by the items that have it: elsewhere these keys may hold text.
-    return channel, {key: value for key, value in item.items() if key != _SEALED.get(item.get("type", ""))}
+def _info(verdict: core.Verdict, reason: str) -> dict[str, Any]:
+    return {"action": verdict.action.value, "flagged": verdict.flagged, "score": verdict.score, "reason": reason}

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from alknet_firewall.hosts import Host, describe, shared_firewall
     from alknet_firewall.plugins import hookimpl
     from alknet_firewall.stream.holdback import HoldBack
+    from alknet_firewall.stream.items import GuardedItems
     from alknet_firewall.text.content import Content, content_text, read_content
+    from alknet_firewall.text.streamed import item_content
     from alknet_firewall.verdict import NOTICE, Action, Alarm, Span, Verdict
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Content",
     "Firewall",
     "FirewallConfig",
+    "GuardedItems",
     "HoldBack",
     "Host",
     "Span",
@@ -35,6 +38,7 @@ __all__ = [
     "content_text",
     "describe",
     "hookimpl",
+    "item_content",
     "read_content",
     "shared_firewall",
 ]
@@ -46,11 +50,13 @@ _HOMES = {
     "Content": "text.content",
     "Firewall": "firewall",
     "FirewallConfig": "config",
+    "GuardedItems": "stream.items",
     "HoldBack": "stream.holdback",
     "Host": "hosts",
     "content_text": "text.content",
     "describe": "hosts",
     "hookimpl": "plugins",
+    "item_content": "text.streamed",
     "read_content": "text.content",
     "shared_firewall": "hosts",
 }
