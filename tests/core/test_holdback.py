@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 from collections.abc import AsyncIterator, Sequence
 
@@ -104,6 +105,51 @@ def test_redacted_text_goes_on(firewall: Firewall, sizes: list[int]) -> None:
     assert stream.stopped is None and stream.verdict.flagged
     assert NOTICE in out and "previous instructions" not in out and "system prompt" not in out
     assert out.startswith(OPENING[:-20]) and out.endswith(LETTER * 3)
+
+
+@pytest.mark.parametrize("sizes", [[15], [5000]])
+@pytest.mark.parametrize("gap", [2, 4, 6])
+def test_every_payload_is_redacted(firewall: Firewall, gap: int, sizes: list[int]) -> None:
+    line = "The weather in May is mild. We went for a walk by the lake and had coffee. "
+    text = f"{line * 3}{ATTACK}. {line * gap}{ATTACK}. {line * 12}"
+    stream = firewall.stream("document", hold_back=HoldBack(mode="redact"))
+    out = passed(stream, list(chunks(text, sizes)))
+    assert "previous instructions" not in out and NOTICE in out
+    assert not firewall.screen(out, "document").flagged
+
+
+def test_a_disguise_that_comes_again_is_redacted_again(firewall: Firewall) -> None:
+    hidden = base64.b64encode(f"{ATTACK}. {ATTACK}!".encode()).decode()
+    line = "The weather in May is mild. We went for a walk by the lake and had coffee. "
+    chunk = f"{(line * 40)[:2500]} keep this: {hidden} {(line * 40)[:2500]}\n"
+    stream = firewall.stream("document", hold_back=HoldBack(mode="redact"))
+    assert hidden[4:-4] not in passed(stream, [chunk] * 3)
+
+
+def test_observing_loses_nothing(firewall: Firewall, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Firewall(FirewallConfig(max_tokens=16))
+    stream = short.stream("document", hold_back=HoldBack(mode="observe"))
+    assert passed(stream, [LETTER * 60] * 20) == LETTER * 1200 and stream.verdict.truncated
+    stream = short.stream("document", hold_back=HoldBack(mode="observe"))
+    monkeypatch.setattr(short.engine, "assess", lambda *_: 1 / 0)
+    assert passed(stream, [LETTER] * 20) == LETTER * 20 and stream.verdict.error
+
+
+def test_what_was_clear_may_be_asked_for_after_the_stop(firewall: Firewall) -> None:
+    stream = firewall.stream("document", hold_back=HoldBack())
+    stream.feed(LETTER * 40)
+    stream.feed(TEXT * 2)
+    assert stream.stopped is not None
+    out = stream.release()
+    assert (LETTER * 40 + OPENING).startswith(out) and len(out) > 2000
+
+
+def test_looking_before_its_time_changes_nothing_later(firewall: Firewall) -> None:
+    stream = firewall.stream("document", hold_back=HoldBack(max_delay_ms=0))
+    for piece in chunks(LETTER * 10, [7]):
+        stream.feed(piece)
+        assert stream.release() == piece
+    assert stream.close() == firewall.screen(LETTER * 10, "document")
 
 
 def test_observed_text_goes_out_at_once(firewall: Firewall) -> None:

@@ -106,7 +106,7 @@ class FirewallConfig(_Settings):
     batch_wait_ms: float = Field(0.0, ge=0, le=1000)
     max_waiting: int = Field(1024, ge=1)
     cache_verdicts: int = Field(0, ge=0)
-    stream_memory_mb: float = Field(256.0, ge=0)
+    stream_memory_mb: float = Field(256.0, ge=0, allow_inf_nan=False)
     plugins: tuple[str, ...] | None = None
 
     def __init__(self, /, *sources: Source, **arguments: Any) -> None:

@@ -22,11 +22,12 @@ from alknet_firewall.verdict import Verdict
 from alknet_firewall.verdict_cache import VerdictCache
 
 if TYPE_CHECKING:
+    from alknet_firewall.stream.async_stream import AsyncTextStream
     from alknet_firewall.stream.conversation import Conversation
     from alknet_firewall.stream.guard import GuardedStream
     from alknet_firewall.stream.holdback import HoldBack
     from alknet_firewall.stream.sinks import Sink
-    from alknet_firewall.stream.text_stream import AsyncTextStream, TextStream
+    from alknet_firewall.stream.text_stream import TextStream
 
 _CHUNK_TEXTS, _CHUNK_CHARS = 256, 1 << 20  # that screen_many has in hand at a time
 
@@ -163,7 +164,7 @@ class Firewall:
         sink: Sink | None = None,
     ) -> AsyncTextStream:
         """As `stream`, for `async with`; the event loop goes on while text is screened."""
-        from alknet_firewall.stream.text_stream import AsyncTextStream
+        from alknet_firewall.stream.async_stream import AsyncTextStream
 
         return AsyncTextStream(self.stream(channel, hold_back=hold_back, name=name, sink=sink))
 

@@ -15,12 +15,13 @@ from alknet_firewall.config import FirewallConfig
 from alknet_firewall.engine import Engine, Tally
 from alknet_firewall.errors import StreamError
 from alknet_firewall.faults import verdict_on_fault
+from alknet_firewall.forks import renew_in_children
 from alknet_firewall.passages import pieces
 from alknet_firewall.stream.conversation_state import ConversationMemory, from_state, to_state
 from alknet_firewall.stream.events import event_of
 from alknet_firewall.stream.evidence import ChannelEvidence, Channels, strictest, whole_verdict
 from alknet_firewall.stream.last_words import NOTABLE_RATE
-from alknet_firewall.stream.sinks import Sink
+from alknet_firewall.stream.sinks import Sink, check_sink
 from alknet_firewall.verdict import Action, Verdict
 
 _GATHERED = 64  # windows that are read together
@@ -57,11 +58,15 @@ class Conversation:
             config: The firewall's settings.
             name: What events call it.
             sink: Is told every verdict.
+
+        Raises:
+            TypeError: `sink` is no `Sink`.
         """
+        check_sink(sink)
         self._load, self._config, self._name, self._sink = load, config, name, sink
         self._memory = ConversationMemory()
-        self._lock = threading.Lock()
-        self._unfinished: asyncio.Future[Turn] | None = None  # of a caller that has gone
+        self.renew()
+        renew_in_children(self)
 
     @classmethod
     def resumed(cls, state: object, load: Load, config: FirewallConfig, **arguments: Any) -> Conversation:
@@ -73,6 +78,11 @@ class Conversation:
         conversation = cls(load, config, **arguments)
         conversation._memory = from_state(state, load())
         return conversation
+
+    def renew(self) -> None:
+        """In a forked child: a turn that another thread is adding is the parent's, and does not end here."""
+        self._lock = threading.Lock()
+        self._unfinished: asyncio.Future[Turn] | None = None  # of a caller that has gone
 
     @property
     def turns(self) -> int:
@@ -113,12 +123,14 @@ class Conversation:
         return turn
 
     async def add_async(self, text: str, channel: str = "user") -> Turn:
-        """As `add`; the event loop goes on meanwhile. The turn of a caller that is cancelled counts all the same."""
+        """As `add`; the event loop goes on meanwhile.
+
+        The turn of a caller that is cancelled counts all the same, as long as its event loop runs. The next one waits
+        for it.
+        """
         check_text(text)
         check_channel(channel)
-        if self._unfinished is not None and not self._unfinished.done():
-            await asyncio.wait({self._unfinished})
-        work = asyncio.ensure_future(asyncio.to_thread(self.add, text, channel))
+        work = asyncio.ensure_future(self._add_after(self._unfinished, text, channel))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -126,6 +138,11 @@ class Conversation:
                 self._unfinished = work
                 work.add_done_callback(_look_at)
             raise
+
+    async def _add_after(self, unfinished: asyncio.Future[Turn] | None, text: str, channel: str) -> Turn:
+        if unfinished is not None and not unfinished.done():
+            await asyncio.wait({unfinished})
+        return await asyncio.to_thread(self.add, text, channel)
 
     def state(self) -> dict[str, Any]:
         """All that is kept, JSON-ready, for `Firewall.resume_conversation`; of bounded size.
@@ -195,14 +212,15 @@ class Conversation:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
+        lock = self._lock  # a forked child gets another one
+        if not lock.acquire(blocking=False):
             raise StreamError(
                 "the conversation is in use by another thread or task: it takes one turn after the other"
             )
         try:
             yield
         finally:
-            self._lock.release()
+            lock.release()
 
 
 def _of(channels: Channels, channel: str) -> ChannelEvidence:

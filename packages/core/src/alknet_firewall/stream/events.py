@@ -47,7 +47,7 @@ class VerdictEvent:
         }
 
 
-class Asking(Protocol):
+class EventOptions(Protocol):
     """Says what events may hold, as a sink does."""
 
     include_text: bool
@@ -55,7 +55,7 @@ class Asking(Protocol):
 
 
 def event_of(
-    sink: Asking,
+    sink: EventOptions,
     verdict: Verdict,
     text: str | None = None,
     *,

@@ -18,7 +18,7 @@ JOINED_POWER = 1.4
 """A joined window counts as one of n^1.4 where n were read: with the tables' power of some 0.7, as one of n."""
 
 PLANTED = ("tool", "document")
-"""Channels that bring what others may act on later: nobody who takes part in the talk has written it."""
+"""Channels that bring what others may act on later: nobody who takes part in the conversation has written it."""
 
 _TALKING = ("user", "response")
 _WAYS = 2  # in which a conversation is judged: by its strongest window, and by what was planted and what came of it

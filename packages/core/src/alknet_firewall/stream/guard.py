@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
-from alknet_firewall.stream.text_stream import AsyncTextStream
+from alknet_firewall.stream.async_stream import AsyncTextStream
 from alknet_firewall.verdict import Verdict
 
 

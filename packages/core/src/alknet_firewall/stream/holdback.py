@@ -1,4 +1,4 @@
-"""Passes a stream on only as far as it has been screened: what is flagged never goes out, not even its first words.
+"""Passes a stream on only as far as it has been screened, so that what is flagged stays here with its first words.
 
 A window is judged for good when it is full, and until then its text stays here. If haste is asked for, what is plainly
 harmless may go earlier: where a window that is still open looks like most benign text does, all of it but the last
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from alknet_firewall.errors import ConfigError
 from alknet_firewall.stream.incremental import Look, Screening
-from alknet_firewall.verdict import NOTICE, Verdict
+from alknet_firewall.verdict import NOTICE, Span, Verdict
+
+_MOST_HELD = 1 << 16  # characters: beyond, as of text without a token for long, it is judged as it stands
+_MOST_CUTS = 8  # times that what is left of a flagged window is screened again, before all of it is taken out
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class HoldBack:
         mode: What becomes of flagged text: `block` ends the stream there; `redact` puts `notice` in its place and goes
             on; `observe` holds nothing back, and only the verdicts tell.
         look_ahead: Tokens that must follow a word before it may leave a window that is still open, 32 for example;
-            None: none leaves before its window is full, so nothing that is flagged can have gone out.
+            None: none leaves before its window is full, and nothing of what is flagged in it has gone out.
         clear_rate: A window that is still open is harmless for now if at least this share of benign text looks worse.
         max_delay_ms: Text that has waited for so long, in ms, is judged as it stands and passed on unless it is
             flagged; None: it waits for its window, however slow the source is. What is recognised only by the words
@@ -47,12 +50,15 @@ class HoldBack:
         """
         if self.mode not in ("block", "redact", "observe"):
             raise ConfigError(f"hold back: mode = {self.mode!r}; it is block, redact or observe")
-        if self.look_ahead is not None and self.look_ahead < 0:
-            raise ConfigError(f"hold back: look_ahead = {self.look_ahead}; it is a number of tokens, or None")
+        if self.look_ahead is not None and not (isinstance(self.look_ahead, int) and self.look_ahead >= 1):
+            wanted = self.look_ahead
+            raise ConfigError(f"hold back: look_ahead = {wanted!r}; it is a number of tokens from 1 on, or None")
         if not 0 < self.clear_rate <= 1:
             raise ConfigError(f"hold back: clear_rate = {self.clear_rate}; it is a rate above 0, up to 1")
         if self.max_delay_ms is not None and not self.max_delay_ms >= 0:
             raise ConfigError(f"hold back: max_delay_ms = {self.max_delay_ms}; it is a time in ms, or None")
+        if not isinstance(self.notice, str):
+            raise ConfigError(f"hold back: notice is a {type(self.notice).__name__}; it is a text")
 
 
 class Holder:
@@ -74,36 +80,47 @@ class Holder:
 
     def add(self, text: str) -> None:
         """Takes what has arrived."""
-        if self.stopped is None and text:
-            self._text += text
-            self._arrived.append((self._start + len(self._text), time.monotonic()))
+        if self.stopped is not None or not text:
+            return
+        self._text += text
+        end = self._start + len(self._text)
+        if self._settings.mode == "observe":
+            self._clear = end
+        else:
+            self._arrived.append((end, time.monotonic()))
 
     def overdue_in(self) -> float | None:
         """Seconds until text has waited for too long; None if it may wait, or none does."""
-        if self._settings.max_delay_ms is None or not self._arrived or self.stopped is not None:
+        try:
+            _, came = self._arrived[0]
+        except IndexError:
             return None
-        return self._arrived[0][1] + self._settings.max_delay_ms / 1000 - time.monotonic()
+        if self._settings.max_delay_ms is None or self.stopped is not None:
+            return None
+        return came + self._settings.max_delay_ms / 1000 - time.monotonic()
 
     def update(self, screening: Screening, *, finished: bool = False) -> None:
         """Looks at what was found since the last time."""
-        self._take_out(screening)
-        if self._settings.mode == "observe" or finished:
-            self._pass_up_to(screening.length)
+        if self._settings.mode == "observe":
+            screening.take_looks()
             return
+        for look in screening.take_looks():
+            self._judge(screening, look)
+        if screening.verdict.truncated and screening.verdict.flagged:
+            self._stop(screening.verdict)  # what comes is not read any more
         overdue = self.overdue_in()
-        if overdue is not None and overdue <= 0:
-            screening.look_now()
-            self._take_out(screening)
-            look = screening.open_look
-            if look is not None:
+        if finished:
+            self._pass_up_to(screening.length)
+        elif (overdue is not None and overdue <= 0) or len(self._text) > _MOST_HELD:
+            for look in [*screening.look_now(), *screening.take_looks()]:
                 self._judge(screening, look)
             self._pass_up_to(screening.length)
-            return
-        clear = max(screening.settled, self._harmless_up_to(screening))
-        for start, end in screening.disguised.tolist():
-            if start < clear and end >= screening.settled:
-                clear = start  # it may go on, and mean something else
-        self._pass_up_to(clear)
+        else:
+            clear = max(screening.settled, self._harmless_up_to(screening))
+            for start, end in screening.disguised.tolist():
+                if start < clear and end >= screening.settled:
+                    clear = start  # it may go on, and mean something else
+            self._pass_up_to(clear)
 
     def fail(self, verdict: Verdict) -> None:
         """Screening failed: the policy's verdict ends the stream, or lets everything pass."""
@@ -131,8 +148,6 @@ class Holder:
                 parts.append(self._settings.notice)
             else:
                 break
-        while self._arrived and self._arrived[0][0] <= self._start:
-            self._arrived.popleft()
         self._withheld = [(start, end) for start, end in self._withheld if end > self._start]
         return "".join(parts)
 
@@ -142,23 +157,33 @@ class Holder:
         self._start = until
         return text
 
-    def _take_out(self, screening: Screening) -> None:
-        for look in screening.take_looks():
-            self._judge(screening, look)
-        if screening.verdict.truncated and screening.verdict.flagged and self._settings.mode != "observe":
-            self._stop(screening.verdict)  # what comes is not read any more
-
     def _judge(self, screening: Screening, look: Look) -> None:
         """Does what the settings say with a window, by itself, if it is flagged."""
         verdict = screening.alone(look)
-        if not verdict.flagged or self._settings.mode == "observe":
+        if not verdict.flagged:
             return
         if self._settings.mode == "block":
             self._stop(verdict)
-        else:
-            whole = (int(look.piece.origin[0, 0]), int(look.piece.origin[-1, 1]))
-            spans = [(span.start, span.end) for span in verdict.spans] or [whole]
-            self._withheld = _joined([*self._withheld, *spans])
+            return
+        first, last = int(look.piece.origin[0, 0]), int(look.piece.origin[-1, 1])
+        left = _MOST_CUTS
+        parts = [(max(first, self._start), last, verdict)]
+        while parts:  # what stands before and behind a span may be flagged as well
+            start, end, verdict = parts.pop()
+            if not verdict.flagged or start >= end:
+                continue
+            spans = [(max(span.start, start), min(span.end, end)) for span in verdict.spans]
+            cut = next(((a, b) for a, b in spans if a < b), None)
+            if cut is None or left == 0:
+                cut = (start, end)
+            self._withheld = _joined([*self._withheld, cut])
+            for a, b in ((start, cut[0]), (cut[1], end)):
+                if left and self._text[a - self._start : b - self._start].strip():
+                    left -= 1
+                    own = screening.screened(self._text[a - self._start : b - self._start])
+                    parts.append((a, b, _moved(own, a)))
+                elif a < b and not left:
+                    self._withheld = _joined([*self._withheld, (a, b)])
 
     def _harmless_up_to(self, screening: Screening) -> int:
         """How much of the open window may go on."""
@@ -172,11 +197,23 @@ class Holder:
     def _pass_up_to(self, place: int) -> None:
         if self.stopped is None:
             self._clear = max(self._clear, place)
+            while self._arrived and self._arrived[0][0] <= self._clear:
+                self._arrived.popleft()
 
     def _stop(self, verdict: Verdict) -> None:
-        if self.stopped is None:
+        if self.stopped is None and self._settings.mode != "observe":
             self.stopped = verdict
-            self.drop()
+            self._text = self._text[: max(0, self._clear - self._start)]  # what is clear may still be asked for
+            self._arrived.clear()
+
+
+def _moved(verdict: Verdict, by: int) -> Verdict:
+    """The verdict on a part of a text, its spans in the text."""
+    alarms = (
+        replace(alarm, span=None if alarm.span is None else Span(alarm.span.start + by, alarm.span.end + by))
+        for alarm in verdict.alarms
+    )
+    return replace(verdict, alarms=tuple(alarms))
 
 
 def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

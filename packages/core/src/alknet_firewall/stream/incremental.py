@@ -7,6 +7,7 @@ soon as they are full. What was computed ahead is used again where both come to 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ class Screening:
         verdict: On the text so far: what was read of it.
         looks: Windows that are full, and views, each once, since `take_looks`.
         open_look: The last look at the window that is still open; None if there was none yet.
+        length: Characters that have arrived.
     """
 
     def __init__(self, engine: Engine, channel: str, memory: SharedMemory) -> None:
@@ -68,18 +70,15 @@ class Screening:
         self._growing = GrowingText(engine.detector.model)
         self._start = 0  # of the slice, in the text
         self._tail = ""
+        self._rest: deque[str] = deque()  # has arrived, and was not looked at because of a fault
+        self.length = 0
         self._run_ahead_anew()
         self.looks: list[Look] = []
         self.verdict: Verdict = engine.verdict(self._tally, channel)
 
     def is_due(self, text: str) -> bool:
         """Whether feeding `text` may make it compute."""
-        return len(self._tail) + len(text) >= STRETCH
-
-    @property
-    def length(self) -> int:
-        """Characters that have arrived."""
-        return self._start + self._taken + len(self._tail)
+        return bool(self._rest) or len(self._tail) + len(text) >= STRETCH
 
     @property
     def settled(self) -> int:
@@ -93,42 +92,57 @@ class Screening:
         return self._undone
 
     def feed(self, text: str) -> None:
-        """Takes the next piece. After an error, `recover` makes it possible to go on."""
-        self._tail += text
+        """Takes the next piece. An error loses nothing of it: after `recover` it can go on."""
+        self.length += len(text)
         if self._tally.truncated:
-            self._tail = ""  # the policy for long text has decided
-            return
-        while self._taken + len(self._tail) > SLICE_CHARS:
-            whole = self._slice()
-            _, end = next(slices(whole, SLICE_CHARS))
-            self._commit(whole[:end])
-            self._start += end
-            self._tail = whole[end:]
-            self._run_ahead_anew()
-            self.verdict = self._engine.verdict(self._tally, self._channel)
-            if self._tally.truncated:
-                return
+            return  # the policy for long text has decided
+        self._rest += (text[at : at + SLICE_CHARS] for at in range(0, len(text), SLICE_CHARS))
+        while self._rest:
+            self._tail += self._rest.popleft()
+            while self._taken + len(self._tail) > SLICE_CHARS:
+                self._complete_slice()
         end = stable_end(self._tail)
         if end:
-            self._read_ahead(end, at_least=self._step)
+            self._read_ahead(end)
+
+    def _complete_slice(self) -> None:
+        whole = self._slice()
+        _, end = next(slices(whole, SLICE_CHARS))
+        self._commit(whole[:end])
+        self._start += end
+        self._tail = whole[end:]
+        if self._tally.truncated:
+            self._tail = ""
+            self._rest.clear()
+        self._run_ahead_anew()
+        self.verdict = self._engine.verdict(self._tally, self._channel)
 
     def finish(self) -> None:
         """There is no more: the verdict is that of `screen` on the whole."""
         if not self._tally.truncated:
             self._commit(self._slice(), last=True)
+            self._start, self._tail, self._taken = self.length, "", 0
+            self._parts.clear()
         self.forget()
         self.verdict = self._engine.verdict(self._tally, self._channel)
 
-    def look_now(self) -> None:
-        """Reads what has arrived, however little, as it stands."""
-        self._read_ahead(len(self._tail), at_least=1)
+    def look_now(self) -> list[Look]:
+        """Looks at all that has arrived and was not judged yet as it stands; the reading goes on as if it had not."""
+        if self._ahead_tally.truncated:
+            return []
+        ahead = self._ahead.fork(decode=False)
+        full = list(ahead.add(self._tail, self._start + self._taken))
+        self._look_for_disguises(self._tail)
+        last = ahead.last()
+        pieces = [marked(piece, self._undone) for piece in [*full, *([] if last is None else [last])]]
+        return [look for _, look in self._assessed([(0, piece) for piece in pieces if not piece.replaced])]
 
     def forget(self) -> None:
         """Frees what is kept of the open window."""
         self._memory.forget(self._growing)
 
     def recover(self) -> None:
-        """Goes back to where the reading that counts has come to, losing nothing of the text."""
+        """Goes back to where the reading that counts has come to, losing nothing of the text; computes nothing."""
         self._tail = self._slice()
         self._run_ahead_anew()
 
@@ -146,7 +160,7 @@ class Screening:
         self._parts: list[str] = []
         self._taken = 0  # characters of the slice that are read ahead
         self._known: dict[int, Look] = {}
-        self._views: dict[str, list[Look]] = {}
+        self._views: dict[tuple[str, int], list[Look]] = {}
         self._strongest_views: dict[str, Look] = {}
         self._undone: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
         self._looked = 0  # tokens of the open window at the last look
@@ -189,17 +203,17 @@ class Screening:
 
     # The reading that runs ahead.
 
-    def _read_ahead(self, end: int, *, at_least: int) -> None:
+    def _read_ahead(self, end: int) -> None:
         """Takes `end` characters; looks at windows that are full then, and at the open one if it has grown enough."""
         if self._ahead_tally.truncated:
             return
-        first, full = self._ahead.number, []
-        if end:
-            stretch, self._tail = self._tail[:end], self._tail[end:]
-            full = list(self._ahead.add(stretch, self._start + self._taken))
-            self._parts.append(stretch)
-            self._taken += end
-        due = len(self._ahead) - (0 if full else self._looked) >= at_least
+        first = self._ahead.number
+        stretch, self._tail = self._tail[:end], self._tail[end:]
+        start = self._start + self._taken
+        self._parts.append(stretch)  # before anything can go wrong: what is in neither would be lost
+        self._taken += end
+        full = list(self._ahead.add(stretch, start))
+        due = len(self._ahead) - (0 if full else self._looked) >= self._step
         if not full and not due:
             return
         self._look_for_disguises()
@@ -249,13 +263,15 @@ class Screening:
         for at, piece, found in self._engine.assessed(waiting, [self._channel] * len(pieces)):
             yield numbers[at], Look(piece, found)
 
-    def _look_for_disguises(self) -> None:
-        """Undoes disguises near the end of the text so far; a view that was looked at is not looked at again."""
+    def _look_for_disguises(self, more: str = "") -> None:
+        """Undoes disguises near the end of what was taken and `more`; a view is looked at once, in each place."""
         text, start = self._recent()
-        views = decoded_views(text)
+        views = decoded_views(text + more)
         known, self._views = self._views, {}
         for view in views:
-            self._views[view.text] = known.get(view.text) or self._look_at_view(view, start)
+            place = start + (0 if view.offsets is None else int(view.offsets[0]))
+            key = (view.text, place)
+            self._views[key] = known.get(key) or self._look_at_view(view, start)
         undone = [view.undone + start for view in views]
         self._undone = np.concatenate(undone) if undone else np.empty((0, 2), np.int64)
 
@@ -288,6 +304,10 @@ class Screening:
         for look in [*looks, *([self.open_look] if self.open_look else [])]:
             self._engine.add(tally, look.piece, look.found)
         return self._engine.verdict(tally, self._channel)
+
+    def screened(self, text: str) -> Verdict:
+        """The verdict on a text by itself, as `screen` gives it."""
+        return self._engine.judge([text], [self._channel])[0]
 
     def alone(self, look: Look) -> Verdict:
         """The verdict on one window of this text, by itself."""

@@ -14,7 +14,7 @@ from alknet_firewall.verdict import Verdict
 
 if TYPE_CHECKING:
     from alknet_firewall.firewall import Firewall
-    from alknet_firewall.stream.text_stream import AsyncTextStream
+    from alknet_firewall.stream.async_stream import AsyncTextStream
 
 T = TypeVar("T")
 

@@ -37,7 +37,8 @@ class SharedMemory:
             with self._lock:
                 self._busy.discard(id(growing))
                 self._kept.pop(growing, None)
-                self._kept[growing] = growing.nbytes
+                if growing.nbytes:
+                    self._kept[growing] = growing.nbytes
                 self._shrink()
 
     def forget(self, growing: GrowingText) -> None:

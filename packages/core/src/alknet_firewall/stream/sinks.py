@@ -10,10 +10,12 @@ import atexit
 import json
 import logging
 import os
-import queue
+import sys
 import threading
+import time
 import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -27,9 +29,10 @@ from alknet_firewall.stream.events import VerdictEvent
 QUEUE = 1024
 """Events that may wait for a slow sink, unless told otherwise."""
 
-_AT_EXIT = 5.0  # s that a sink may take to write what waits when the interpreter ends
+_AT_EXIT = 5.0  # s that all sinks together may take to write what waits when the process ends
 _log = logging.getLogger(__name__)
 _all: weakref.WeakSet[Sink] = weakref.WeakSet()
+_drained: set[int] = set()  # processes of multiprocessing that are to drain at their end
 
 
 class Sink(ABC):
@@ -70,6 +73,9 @@ class Sink(ABC):
 
     def __call__(self, event: VerdictEvent) -> None:
         """Takes an event. Waits while the queue is full; raises nothing."""
+        if sys.is_finalizing():  # other threads are no more, and have let go of no lock
+            self.errors += 1
+            return
         event = replace(
             event,
             text=event.text if self.include_text else None,
@@ -78,39 +84,38 @@ class Sink(ABC):
         if threading.current_thread() is self._worker:  # a callback that screens: it must not wait for itself
             self._write(event)
             return
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._start()
-                # Within the lock, so that nothing comes after the end that `close` puts into the queue.
-                self._queue.put(event)
-        if closed:
-            self._count("SinkClosed")
+        problem = self._put(event)
+        if problem is not None:
+            self._count(problem)
 
     def close(self, timeout: float | None = None) -> None:
         """Writes what waits, and ends. What comes later is not written, and counts as an error.
 
+        May be called again, as after a `timeout` that was too short: what waits is written meanwhile.
+
         Args:
-            timeout: Seconds to wait at most; None: as long as it takes.
+            timeout: Seconds to wait at most, in all; None: as long as it takes.
+
+        Raises:
+            RuntimeError: The sink calls it itself, and would wait for its own end.
         """
         if threading.current_thread() is self._worker:
             raise RuntimeError("a sink cannot be closed by what it calls")
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+        if sys.is_finalizing():
             return
-        try:
-            first, self._closed = not self._closed, True
-            if first and self._worker is not None:
-                with suppress(queue.Full):
-                    self._queue.put(None, timeout=timeout)
-        finally:
-            self._lock.release()
-        if self._worker is not None:
-            self._worker.join(timeout)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            worker = self._worker
+        if worker is not None:
+            worker.join(timeout)
 
     def renew(self) -> None:
         """In a forked child: what waits is the parent's, and will be written there."""
-        self._lock, self._counting = threading.Lock(), threading.Lock()
-        self._queue: queue.Queue[VerdictEvent | None] = queue.Queue(self._size)
+        self._counting = threading.Lock()
+        self._changed = threading.Condition()  # guards all below; never held while something is written
+        self._events: deque[VerdictEvent] = deque()
+        self._arriving = 0  # callers whose event has no place yet
         self._worker: threading.Thread | None = None
 
     def __enter__(self) -> Sink:
@@ -121,27 +126,74 @@ class Sink(ABC):
     ) -> None:
         self.close()
 
+    def _put(self, event: VerdictEvent) -> str | None:
+        """Has an event written as soon as there is a place for it; otherwise says what is in the way."""
+        with self._changed:
+            if self._closed:
+                return "SinkClosed"
+            try:
+                self._start()
+            except Exception as error:
+                return type(error).__name__
+            self._arriving += 1
+            try:
+                while len(self._events) >= self._size:
+                    self._changed.wait()
+                self._events.append(event)
+            finally:
+                self._arriving -= 1
+                self._changed.notify_all()
+        return None
+
     def _start(self) -> None:
         if self._worker is None:
-            self._worker = threading.Thread(target=self._work, name="alknet-firewall-sink", daemon=True)
-            self._worker.start()
+            worker = threading.Thread(target=self._work, name="alknet-firewall-sink", daemon=True)
+            worker.start()
+            self._worker = worker  # only now: the next event tries again if there can be no thread
+            _drain_with_multiprocessing()
 
     def _work(self) -> None:
-        while (event := self._queue.get()) is not None:
+        while (event := self._next()) is not None:
             self._write(event)
+
+    def _next(self) -> VerdictEvent | None:
+        """Waits for an event; None if the sink is closed and nobody has one left."""
+        with self._changed:
+            while not self._events:
+                if self._closed and not self._arriving:
+                    return None
+                self._changed.wait()
+            self._changed.notify_all()
+            return self._events.popleft()
 
     def _write(self, event: VerdictEvent) -> None:
         try:
             self.write(event)
-        except Exception as error:  # its message may quote what was to be written
-            self._count(type(error).__name__)
+        except BaseException as error:  # `sys.exit` too must not end the thread that others wait for
+            self._count(type(error).__name__)  # its message may quote what was to be written
 
     def _count(self, kind: str) -> None:
         with self._counting:
             self.errors += 1
             first = self.errors == 1
         if first:
-            _log.error("a sink of verdicts failed (%s); its next failures are counted, not logged", kind)
+            with suppress(Exception):  # a handler of the log is none of the caller's business either
+                _log.error("a sink of verdicts failed (%s); its next failures are counted, not logged", kind)
+
+
+def check_sink(sink: object) -> None:
+    """Refuses what is no sink, where it is handed over rather than at the first verdict.
+
+    Args:
+        sink: A `Sink`, or None for none.
+
+    Raises:
+        TypeError: It is something else, such as a function.
+    """
+    if sink is not None and not isinstance(sink, Sink):
+        kind = type(sink).__name__
+        hint = "; make one of a function by CallbackSink(function)" if callable(sink) else ""
+        raise TypeError(f"sink should be a Sink, such as JsonLinesSink(path), not {kind}{hint}")
 
 
 class JsonLinesSink(Sink):
@@ -203,8 +255,21 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _close_all() -> None:
-    for sink in list(_all):
-        sink.close(_AT_EXIT)
+    end = time.monotonic() + _AT_EXIT
+    for sink in list(_all):  # while one is waited for, the others write
+        sink.close(max(0.0, end - time.monotonic()))
+
+
+def _drain_with_multiprocessing() -> None:
+    """A process of multiprocessing ends without `atexit`, and has forgotten what its parent wanted done at the end."""
+    if "multiprocessing" not in sys.modules or os.getpid() in _drained:
+        return
+    from multiprocessing import parent_process
+    from multiprocessing.util import Finalize
+
+    if parent_process() is not None:
+        _drained.add(os.getpid())
+        Finalize(None, _close_all, exitpriority=100)  # before its queues are closed: a sink may use them
 
 
 atexit.register(_close_all)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -21,6 +22,10 @@ from alknet_firewall.stream.sinks import Sink
 from alknet_firewall.verdict import Action, Verdict
 
 Load = Callable[[], Engine]
+
+_AFTER_FAULT = 512  # characters that must arrive until what failed is tried again
+_MOST_UNREAD = 1 << 24  # characters that may wait for screening to work again
+_MARGIN = 0.05  # s before text is overdue
 
 
 class TextStream:
@@ -45,11 +50,14 @@ class TextStream:
         self._load, self._config, self._channel, self._memory = load, config, channel, memory
         self._screening: Screening | None = None
         self._holder = None if hold_back is None else Holder(hold_back)
+        delay = None if hold_back is None else hold_back.max_delay_ms
+        self._hasty = delay is not None and delay / 1000 <= _MARGIN  # what comes is overdue at once
         self._name, self._sink = name, sink
-        self._arrived = 0  # characters
-        self._verdict = Verdict(Action.ALLOW, 0.0, 1.0, channel=channel)
+        self._unread: deque[str] = deque()  # arrived while screening failed
+        self._arrived = self._try_at = 0  # characters
+        self._verdict = self._told = Verdict(Action.ALLOW, 0.0, 1.0, channel=channel)
         self._closed = self._abandoned = False
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
 
     @property
     def verdict(self) -> Verdict:
@@ -66,44 +74,58 @@ class TextStream:
 
         Returns:
             The verdict so far, see `verdict`. A fault while screening becomes one by the policy `on_error`; nothing is
-            lost, and the next piece tries again.
+            lost, and it is tried again when more has come.
 
         Raises:
             TypeError: `text` is not a string.
-            StreamError: The stream is closed, or another thread is feeding it.
+            StreamError: The stream is closed, another thread is feeding it, or the process has forked since.
         """
         check_text(text)
         with self._alone():
             self._check_open()
-            if self.stopped is not None:
-                return self._verdict
-            self._arrived += len(text)
-            if self._holder is not None:
-                self._holder.add(text)
-            return self._work(text, finish=False)
+            if self.stopped is None:
+                self._arrived += len(text)
+                self._unread.append(text)
+                if self._holder is not None:
+                    self._holder.add(text)
+                if self._arrived >= self._try_at:
+                    self._read()
+                self._tell(self._verdict.action is not self._told.action)
+            return self._verdict
 
     def close(self) -> Verdict:
-        """There is no more. Returns the verdict on the whole text, that of `screen`; again if it was closed before."""
+        """There is no more.
+
+        Returns:
+            The verdict on the whole text, that of `screen`; of a stream that was stopped, that which stopped it.
+
+        Raises:
+            StreamError: The stream was abandoned, another thread is feeding it, or the process has forked since.
+        """
         with self._alone():
-            if self._closed:
-                return self._verdict
-            if self.stopped is None:
-                self._work("", finish=True)
-            self._closed = True
-            self._forget()
+            if self._abandoned:
+                raise StreamError("the stream was abandoned: there is no verdict on the whole text")
+            if not self._closed:
+                if self.stopped is None:
+                    self._read(finish=True)
+                self._closed = True
+                self._forget()
+                self._tell(self._verdict is not self._told)
             return self._verdict
 
     def release(self) -> str:
         """Hands out what may go on by now: it has been screened, with what follows it.
 
         Raises:
-            StreamError: The stream was made without `hold_back`, or another thread is feeding it.
+            StreamError: The stream was made without `hold_back`, another thread is feeding it, or the process has
+                forked since.
         """
         if self._holder is None:
             raise StreamError("nothing is held back: make the stream with hold_back=HoldBack()")
         with self._alone():
-            if not self._closed and self.overdue_in() == 0:
-                self._work("", finish=False)
+            if not self._closed and self.overdue_in() == 0 and self._arrived >= self._try_at:
+                self._read()
+                self._tell(self._verdict.action is not self._told.action)
             return self._holder.release()
 
     def overdue_in(self) -> float | None:
@@ -120,9 +142,12 @@ class TextStream:
             finally:
                 self._lock.release()
 
-    def is_due(self, text: str) -> bool:
+    def may_compute(self, text: str) -> bool:
         """Whether feeding `text` may take a while: otherwise it is only laid by."""
-        return self._screening is None or self._screening.is_due(text)
+        screening, overdue = self._screening, self.overdue_in()
+        if screening is None or self._hasty or (overdue is not None and overdue <= _MARGIN):
+            return True
+        return screening.is_due(text)
 
     def __enter__(self) -> TextStream:
         return self
@@ -135,35 +160,46 @@ class TextStream:
         else:
             self.abandon()
 
-    def _work(self, text: str, *, finish: bool) -> Verdict:
-        before = self._verdict.action
+    def _read(self, *, finish: bool = False) -> None:
+        """Screens what has arrived, and lets go on what is clear."""
         try:
-            if self._screening is None:
-                self._screening = Screening(self._load(), self._channel, self._memory)
-            self._screening.feed(text)
+            screening = self._screening or Screening(self._load(), self._channel, self._memory)
+            self._screening = screening
+            while self._unread:
+                screening.feed(self._unread.popleft())  # it loses nothing, whatever goes wrong
             if finish:
-                self._screening.finish()
+                screening.finish()
             if self._holder is not None:
-                self._holder.update(self._screening, finished=finish)
-            self._verdict = self._screening.verdict
+                self._holder.update(screening, finished=finish)
+            self._verdict = screening.verdict
         except Exception as error:
-            if self._screening is not None:
-                self._screening.recover()
-            self._verdict = verdict_on_fault(self._config, error, self._channel)
-            if self._holder is not None:
-                self._holder.fail(self._verdict)
+            self._fail(error)
         if self.stopped is not None:
             self._forget()
             if not self._verdict.flagged:
                 self._verdict = self.stopped
-        if self._sink is not None and (finish or self._verdict.action is not before):
+
+    def _fail(self, error: Exception) -> None:
+        if self._screening is not None:
+            self._screening.recover()
+        if self._arrived > _MOST_UNREAD and self._screening is None:
+            self._unread.clear()
+            self._closed = True  # of what was never read there can be no verdict but the policy's
+        self._try_at = self._arrived + _AFTER_FAULT
+        self._verdict = verdict_on_fault(self._config, error, self._channel)
+        if self._holder is not None:
+            self._holder.fail(self._verdict)
+
+    def _tell(self, wanted: bool) -> None:
+        if self._sink is not None and wanted:
+            self._told = self._verdict
             self._sink(event_of(self._sink, self._verdict, stream=self._name, offset=self._arrived))
-        return self._verdict
 
     def _forget(self) -> None:
         if self._screening is not None:
             self._screening.forget()
             self._screening = None
+        self._unread.clear()
         if self._abandoned and self._holder is not None:
             self._holder.drop()
 
@@ -173,6 +209,8 @@ class TextStream:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # neither its lock nor its model is of this process
+            raise StreamError("the process has forked since the stream was made: make a new one in the child")
         if not self._lock.acquire(blocking=False):
             raise StreamError("the stream is in use by another thread: a stream is for one thread at a time")
         try:
@@ -181,56 +219,3 @@ class TextStream:
             if self._abandoned:
                 self._forget()
             self._lock.release()
-
-
-class AsyncTextStream:
-    """As `TextStream`; the event loop goes on while text is screened."""
-
-    def __init__(self, stream: TextStream) -> None:
-        """Takes a stream that nobody else uses."""
-        self._stream = stream
-
-    @property
-    def verdict(self) -> Verdict:
-        """As of `TextStream`."""
-        return self._stream.verdict
-
-    @property
-    def stopped(self) -> Verdict | None:
-        """As of `TextStream`."""
-        return self._stream.stopped
-
-    async def feed(self, text: str) -> Verdict:
-        """As of `TextStream`."""
-        if isinstance(text, str) and not self._stream.is_due(text):
-            return self._stream.feed(text)
-        return await asyncio.to_thread(self._stream.feed, text)
-
-    async def close(self) -> Verdict:
-        """As of `TextStream`."""
-        return await asyncio.to_thread(self._stream.close)
-
-    async def release(self) -> str:
-        """As of `TextStream`."""
-        if self._stream.overdue_in() != 0:
-            return self._stream.release()
-        return await asyncio.to_thread(self._stream.release)
-
-    def overdue_in(self) -> float | None:
-        """As of `TextStream`."""
-        return self._stream.overdue_in()
-
-    def abandon(self) -> None:
-        """As of `TextStream`."""
-        self._stream.abandon()
-
-    async def __aenter__(self) -> AsyncTextStream:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            await self.close()
-        else:
-            self.abandon()
