@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from alknet_firewall import Firewall, FirewallConfig, HoldBack
+from alknet_firewall import Action, Firewall, FirewallConfig, HoldBack
 from alknet_firewall.cli.progress import stages
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
 
@@ -134,7 +134,9 @@ def passed(
     stream.close()
     out += len(stream.release())
     whole = firewall.screen(text, channel)
-    spans = [*(stream.stopped.spans if stream.stopped else ()), *(whole.spans if whole.flagged else ())]
+    verdicts = [whole, *([stream.stopped] if stream.stopped else [])]
+    alarms = (alarm for verdict in verdicts for alarm in verdict.alarms if alarm.action is not Action.ALLOW)
+    spans = [alarm.span for alarm in alarms if alarm.span is not None]
     leaked = max([0, *(min(out, span.end) - span.start for span in spans)])
     return Passed(stream.stopped is not None, whole.flagged, leaked, waited)
 

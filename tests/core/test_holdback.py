@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from alknet_firewall import NOTICE, Firewall, FirewallConfig, HoldBack, Verdict
+from alknet_firewall import NOTICE, Firewall, FirewallConfig, HoldBack
 from alknet_firewall.errors import StreamError
 from alknet_firewall.stream.text_stream import TextStream
 from tests.core.test_firewall import ATTACK, BENIGN
@@ -175,73 +174,3 @@ def test_memory_is_that_of_what_waits(quick: Firewall) -> None:  # noqa: F811
         stream.feed("the cat sat on the mat. " * 20)
         stream.release()
         assert stream._holder is not None and len(stream._holder._text) < 2000
-
-
-# A source.
-
-
-async def source_of(
-    pieces: Sequence[str], log: list[str] | None = None, fail: bool = False
-) -> AsyncIterator[str]:
-    try:
-        for piece in pieces:
-            await asyncio.sleep(0)
-            yield piece
-        if fail:
-            raise OSError("the line is dead")
-    finally:
-        if log is not None:
-            log.append("closed")
-
-
-def test_a_source_is_passed_on(firewall: Firewall) -> None:
-    async def run(text: str, log: list[str]) -> tuple[str, Verdict | None, Verdict]:
-        guarded = firewall.guard_stream(source_of(list(chunks(text, [11])), log), "document")
-        out = "".join([piece async for piece in guarded])
-        return out, guarded.stopped, guarded.verdict
-
-    log: list[str] = []
-    out, stopped, verdict = asyncio.run(run(LETTER * 5, log))
-    assert (out, stopped) == (LETTER * 5, None) and verdict == firewall.screen(LETTER * 5, "document")
-    out, stopped, verdict = asyncio.run(run(TEXT * 3, log))
-    assert TEXT.startswith(out) and len(out) <= len(OPENING) and stopped is not None and verdict.flagged
-    assert log == ["closed", "closed"]
-
-
-def test_a_source_that_fails_leaks_nothing(firewall: Firewall) -> None:
-    async def run() -> str:
-        out = ""
-        with pytest.raises(OSError, match="dead"):
-            async for piece in firewall.guard_stream(
-                source_of([OPENING, PAYLOAD[:40]], fail=True), "document"
-            ):
-                out += piece
-        return out
-
-    before = firewall.stream_memory
-    assert "Ignore" not in asyncio.run(run())
-    assert firewall.stream_memory == before
-
-
-def test_a_source_that_stalls_is_judged_in_time_and_one_that_is_left_is_closed(firewall: Firewall) -> None:
-    async def stalling(log: list[str]) -> AsyncIterator[str]:
-        try:
-            yield BENIGN
-            await asyncio.sleep(60)
-        finally:
-            log.append("closed")
-
-    async def run(log: list[str]) -> str:
-        guarded = firewall.guard_stream(stalling(log), "document", hold_back=HoldBack(max_delay_ms=20))
-        piece = await asyncio.wait_for(anext(guarded), 30)
-        reading = asyncio.ensure_future(anext(guarded))
-        await asyncio.sleep(0.05)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        await asyncio.sleep(0.05)
-        return piece
-
-    log: list[str] = []
-    before = firewall.stream_memory
-    assert asyncio.run(run(log)) == BENIGN
-    assert log == ["closed"] and firewall.stream_memory == before

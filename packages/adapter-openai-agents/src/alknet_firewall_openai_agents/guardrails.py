@@ -92,9 +92,10 @@ async def held_back(
         AgentsException: As `result.stream_events`, and then what still waits is dropped.
     """
     firewall, guardrail = core.shared_firewall(config), firewall_guardrails(config).output
-    held = core.GuardedItems(firewall, result.stream_events(), hold_back=hold_back, cancel=result.cancel)
-    async for event in held:
-        yield event
+    events = result.stream_events()
+    async with core.GuardedItems(firewall, events, hold_back=hold_back, cancel=result.cancel) as held:
+        async for event in held:
+            yield event
     if held.stopped:
         output = agents.GuardrailFunctionOutput(_info(held.stopped, core.describe(held.stopped)), True)
         stop = agents.OutputGuardrailResult(guardrail, core.NOTICE, result.last_agent, output)

@@ -189,8 +189,9 @@ class Firewall:
         from alknet_firewall.stream.guard import GuardedStream
         from alknet_firewall.stream.holdback import HoldBack
 
-        stream = self.stream_async(channel, hold_back=hold_back or HoldBack(), name=name, sink=sink)
-        return GuardedStream(stream, source)
+        hold_back = hold_back or HoldBack()
+        stream = self.stream_async(channel, hold_back=hold_back, name=name, sink=sink)
+        return GuardedStream(stream, source, timed=hold_back.max_delay_ms is not None)
 
     def conversation(self, *, name: str | None = None, sink: Sink | None = None) -> Conversation:
         """A conversation whose turns are screened alone and together; nothing is loaded before the first one.

@@ -14,7 +14,7 @@ from typing import Literal
 
 from alknet_firewall.errors import ConfigError
 from alknet_firewall.stream.incremental import Look, Screening
-from alknet_firewall.verdict import NOTICE, Span, Verdict
+from alknet_firewall.verdict import NOTICE, Action, Span, Verdict
 
 _MOST_HELD = 1 << 16  # characters: beyond, as of text without a token for long, it is judged as it stands
 _MOST_CUTS = 8  # times that what is left of a flagged window is screened again, before all of it is taken out
@@ -172,7 +172,8 @@ class Holder:
             start, end, verdict = parts.pop()
             if not verdict.flagged or start >= end:
                 continue
-            spans = [(max(span.start, start), min(span.end, end)) for span in verdict.spans]
+            acting = (alarm.span for alarm in verdict.alarms if alarm.action is not Action.ALLOW and alarm.span)
+            spans = ((max(span.start, start), min(span.end, end)) for span in acting)
             cut = next(((a, b) for a, b in spans if a < b), None)
             if cut is None or left == 0:
                 cut = (start, end)
