@@ -18,7 +18,7 @@ from alknet_firewall.stream.events import event_of
 from alknet_firewall.stream.holdback import HoldBack, Holder
 from alknet_firewall.stream.incremental import Screening
 from alknet_firewall.stream.memory import SharedMemory
-from alknet_firewall.stream.sinks import Sink
+from alknet_firewall.stream.sinks import Sink, check_sink
 from alknet_firewall.verdict import Action, Verdict
 
 Load = Callable[[], Engine]
@@ -47,6 +47,8 @@ class TextStream:
     ) -> None:
         """As `Firewall.stream` makes it; nothing is loaded before the first text."""
         check_channel(channel)
+        if sink is not None:
+            check_sink(sink)
         self._load, self._config, self._channel, self._memory = load, config, channel, memory
         self._screening: Screening | None = None
         self._holder = None if hold_back is None else Holder(hold_back)
