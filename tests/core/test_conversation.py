@@ -90,7 +90,10 @@ def test_an_attack_is_found_though_no_part_of_it_is_flagged(
         assert not turn.verdict.flagged
         for text in others[number : number + 1]:
             assert not conversation.add(text).whole.flagged
-    assert turn.whole.flagged and turn.whole.alarms and turn.whole.score > turn.verdict.score
+    assert turn.whole.false_alarm_rate < 0.05 < turn.verdict.false_alarm_rate
+    assert turn.whole.score > turn.verdict.score
+    if not others:  # each turn between makes it count for less
+        assert turn.whole.flagged and turn.whole.alarms
 
 
 def test_words_of_one_channel_are_not_joined_with_another_speakers(firewall: Firewall) -> None:

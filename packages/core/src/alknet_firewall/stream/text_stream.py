@@ -47,8 +47,7 @@ class TextStream:
     ) -> None:
         """As `Firewall.stream` makes it; nothing is loaded before the first text."""
         check_channel(channel)
-        if sink is not None:
-            check_sink(sink)
+        check_sink(sink)
         self._load, self._config, self._channel, self._memory = load, config, channel, memory
         self._screening: Screening | None = None
         self._holder = None if hold_back is None else Holder(hold_back)
