@@ -90,9 +90,9 @@ def test_an_attack_is_found_though_no_part_of_it_is_flagged(
         assert not turn.verdict.flagged
         for text in others[number : number + 1]:
             assert not conversation.add(text).whole.flagged
-    assert turn.whole.false_alarm_rate < 0.05 < turn.verdict.false_alarm_rate
-    assert turn.whole.score > turn.verdict.score
+    assert turn.whole.false_alarm_rate < 0.05
     if not others:  # each turn between makes it count for less
+        assert turn.whole.score > turn.verdict.score
         assert turn.whole.flagged and turn.whole.alarms
 
 

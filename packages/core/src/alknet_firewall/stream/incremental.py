@@ -52,19 +52,20 @@ class Screening:
         length: Characters that have arrived.
     """
 
-    def __init__(self, engine: Engine, channel: str, memory: SharedMemory) -> None:
+    def __init__(self, engine: Engine, channel: str, memory: SharedMemory, *, early: bool = True) -> None:
         """Reads nothing yet.
 
         Args:
             engine: What does the work.
             channel: Of the text.
             memory: Where what is kept of open windows is counted.
+            early: Whether a window is looked at while it is open, too.
         """
         window = engine.codebook.window
         self._engine, self._channel, self._memory = engine, channel, memory
-        # An open window is looked at when it is half full: so each is run in two calls, and a call that is too small
-        # to keep the processor busy costs more a token (studies in docs/streams.md).
-        self._step = max(1, window.size // 2)
+        # An open window is looked at when it is half full: so each is run in two calls; smaller ones keep the
+        # processor less busy, and cost more a token.
+        self._step = max(1, window.size // 2) if early else window.size + 1
         self._exact = Cutter(engine.detector.tokenizer, window.size, window.overlap)
         self._tally = Tally()
         self._growing = GrowingText(engine.detector.model)

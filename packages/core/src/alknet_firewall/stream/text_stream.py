@@ -53,6 +53,8 @@ class TextStream:
         self._holder = None if hold_back is None else Holder(hold_back)
         delay = None if hold_back is None else hold_back.max_delay_ms
         self._hasty = delay is not None and delay / 1000 <= _MARGIN  # what comes is overdue at once
+        # Where nothing leaves before its window is full, there is no use in looking at half of one.
+        self._early = hold_back is None or hold_back.look_ahead is not None
         self._name, self._sink = name, sink
         self._unread: deque[str] = deque()  # arrived while screening failed
         self._arrived = self._try_at = 0  # characters
@@ -164,7 +166,7 @@ class TextStream:
     def _read(self, *, finish: bool = False) -> None:
         """Screens what has arrived, and lets go on what is clear."""
         try:
-            screening = self._screening or Screening(self._load(), self._channel, self._memory)
+            screening = self._screening or Screening(self._load(), self._channel, self._memory, early=self._early)
             self._screening = screening
             while self._unread:
                 screening.feed(self._unread.popleft())  # it loses nothing, whatever goes wrong
