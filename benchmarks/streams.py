@@ -117,8 +117,9 @@ def delays(firewall: Firewall, chunks: Sequence[int], seed: int) -> None:
     tokens = tokens_of(firewall, text_of(firewall.engine.detector.tokenizer, 2048, seed))
     ends = np.cumsum([len(token) for token in tokens])
     rows = []
-    for chunk in chunks:
-        own, out, waiting = firewall.stream("response", hold_back=HoldBack()), 0, []
+    held = {kind: settings for kind, settings in KINDS.items() if settings is not None}
+    for kind, settings, chunk in [(*each, chunk) for each in held.items() for chunk in chunks]:
+        own, out, waiting = firewall.stream("response", hold_back=settings), 0, []
         for at in range(0, len(tokens), chunk):
             own.feed("".join(tokens[at : at + chunk]))
             out += len(own.release())
