@@ -91,9 +91,8 @@ async def held_back(
         OutputGuardrailTripwireTriggered: Text or arguments of a call are flagged. `agent_output` is a notice.
         AgentsException: As `result.stream_events`, and then what still waits is dropped.
     """
-    firewall, guardrail = core.shared_firewall(config), firewall_guardrails(config).output
-    events = result.stream_events()
-    async with core.GuardedItems(firewall, events, hold_back=hold_back, cancel=result.cancel) as held:
+    own, guardrail = core.shared_firewall(config), firewall_guardrails(config).output
+    async with core.GuardedItems(own, result.stream_events(), hold_back=hold_back, cancel=result.cancel) as held:
         async for event in held:
             yield event
     if held.stopped:
