@@ -253,9 +253,7 @@ class Firewall:
         except Exception as error:
             if self.config.on_error == "raise":
                 raise
-            if (
-                len(asked) > 1 and self._engine is not None
-            ):  # one text that fails must not decide for the others
+            if len(asked) > 1 and self._engine is not None:  # one text that fails must not decide for the others
                 return [verdict for one in asked for verdict in self._judged([one])]
             return [verdict_on_fault(self.config, error, channel) for _, channel in asked]
 

@@ -124,6 +124,11 @@ class Cutter:
         """Tokens of the last window so far."""
         return len(self._waiting)
 
+    @property
+    def place(self) -> int | None:
+        """Where in the whole text the last window so far starts; None if nothing is left."""
+        return int(self._waiting.origin[0, 0]) if len(self._waiting) else None
+
     def last(self) -> Piece | None:
         """The last window so far; None if nothing is left."""
         n_tokens = len(self._waiting)

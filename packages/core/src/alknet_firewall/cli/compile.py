@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alknet_firewall.cli.options import (
+    DetectorBackend,
+    DetectorPrecision,
+    DetectorWeights,
+    Related,
+    StatesCache,
+    Threads,
+)
 from alknet_firewall.errors import AlknetFirewallError, DataError
 
 if TYPE_CHECKING:
@@ -23,9 +31,7 @@ def compile_command(
         list[Path], typer.Option("--data", help="JSON-lines file, or folder of them. Repeatable.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Where the codebook goes.")],
-    weights: Annotated[
-        str | None, typer.Option(help="Detector: GGUF file, folder, or hub:OWNER/NAME@COMMIT.")
-    ] = None,
+    weights: DetectorWeights = None,
     tap: Annotated[list[int] | None, typer.Option(help="Block to read, counted from 1. Repeatable.")] = None,
     basis: Annotated[str, typer.Option(help="learned, contrastive or svd.")] = "learned",
     readout: Annotated[
@@ -46,23 +52,17 @@ def compile_command(
     composed: Annotated[
         bool, typer.Option("--composed/--no-composed", help="Add composed attacks and partners.")
     ] = True,
-    related: Annotated[
-        bool, typer.Option("--related/--no-related", help="Leave sources that share passages out together.")
-    ] = True,
+    related: Related = True,
     folds: Annotated[int | None, typer.Option(min=2, help="Parts that the sources are divided into.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for hidden states (default: the user's cache).")
-    ] = None,
+    cache: StatesCache = None,
     held_out: Annotated[
         Path | None,
         typer.Option("--held-out", help="Write the rows as fits judged them that their source was left out of."),
     ] = None,
-    backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Detector precision.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads (default: the cores this process may use).")
-    ] = None,
+    backend: DetectorBackend = "auto",
+    precision: DetectorPrecision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Compile a codebook from labelled text.
 

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from alknet_firewall.text.ranges import joined
 from alknet_firewall.verdict import Action
 
 STYLES = {Action.ALLOW: "green", Action.REVIEW: "yellow", Action.BLOCK: "red"}
@@ -128,13 +129,13 @@ def marked(text: str, spans: Sequence[tuple[int, int]], *, around: int = 240, lo
         around: Characters shown before and behind a range.
         longest: Characters shown of a range itself, and of a text without ranges.
     """
-    joined = _joined(spans)
-    if not joined:
+    ranges = joined(spans)
+    if not ranges:
         return Text(visible(shortened(text, longest), keep_lines=True))
     shown = Text()
     at = 0
-    for i, (start, end) in enumerate(joined):
-        following = joined[i + 1][0] if i + 1 < len(joined) else len(text)
+    for i, (start, end) in enumerate(ranges):
+        following = ranges[i + 1][0] if i + 1 < len(ranges) else len(text)
         _append_between(shown, text[at:start], before=around, behind=around if i else 0)
         shown.append("\u25b8", "bold red")
         shown.append(visible(shortened(text[start:end], longest), keep_lines=True), "bold red")
@@ -154,16 +155,6 @@ def _append_between(shown: Text, text: str, *, before: int, behind: int) -> None
         shown.append(visible(end, keep_lines=True))
     else:
         shown.append(visible(text, keep_lines=True))
-
-
-def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def progress_bar(unit: str) -> Progress:

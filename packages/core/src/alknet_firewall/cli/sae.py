@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alknet_firewall.cli.options import DetectorBackend, DetectorWeights, Threads
 from alknet_firewall.cli.sae_codebook import codebook_command
 from alknet_firewall.errors import AlknetFirewallError
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Train sparse autoencoders on the detector's states; look at them.", no_args_is_help=True)
 app.command("codebook")(codebook_command)
-
-_WEIGHTS = typer.Option(help="Detector: GGUF file, folder, or hub:OWNER/NAME@COMMIT.")
 
 
 @app.command("train")
@@ -42,11 +41,9 @@ def train_command(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     bf16: Annotated[bool, typer.Option("--bf16/--fp32", help="Products in bfloat16: faster where there is.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    weights: Annotated[str | None, _WEIGHTS] = None,
-    backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads (default: the cores this process may use).")
-    ] = None,
+    weights: DetectorWeights = None,
+    backend: DetectorBackend = "auto",
+    threads: Threads = None,
 ) -> None:
     """Train an autoencoder on the states of texts, and save it in the form of SAELens.
 
@@ -115,7 +112,7 @@ def top_command(
     data: Annotated[list[Path], typer.Option("--data", help="JSON lines with `text`, or plain lines. Repeatable.")],
     feature: Annotated[int, typer.Option(min=0, help="Number of the feature.")],
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 10,
-    weights: Annotated[str | None, _WEIGHTS] = None,
+    weights: DetectorWeights = None,
 ) -> None:
     """Show the texts in which a feature is most active, and where."""
     from alknet_firewall.cli.render import console, visible

@@ -8,6 +8,14 @@ from typing import Annotated
 
 import typer
 
+from alknet_firewall.cli.options import (
+    DetectorBackend,
+    DetectorPrecision,
+    DetectorWeights,
+    Related,
+    StatesCache,
+    Threads,
+)
 from alknet_firewall.errors import AlknetFirewallError, DataError
 
 _TAP = 19
@@ -31,22 +39,14 @@ def codebook_command(
     directions: Annotated[int, typer.Option(min=1, help="Features, with --sae.")] = 8,
     rows_per_source: Annotated[int, typer.Option(min=1, help="At most so many of a source and label.")] = 600,
     words: Annotated[bool, typer.Option("--words/--no-words", help="With a lexical readout (not --beside).")] = True,
-    related: Annotated[
-        bool, typer.Option("--related/--no-related", help="Leave sources that share passages out together.")
-    ] = True,
+    related: Related = True,
     folds: Annotated[int, typer.Option(min=2, help="Parts that the sources are divided into.")] = 2,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for hidden states (default: the user's cache).")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Detector: GGUF file, folder, or hub:OWNER/NAME@COMMIT.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Detector precision.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads (default: the cores this process may use).")
-    ] = None,
+    cache: StatesCache = None,
+    weights: DetectorWeights = None,
+    backend: DetectorBackend = "auto",
+    precision: DetectorPrecision = "auto",
+    threads: Threads = None,
 ) -> None:
     """Compile a codebook of the behavior `deception`: a false statement against an honest one.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from alknet_firewall.cli.options import DetectorBackend, DetectorPrecision, DetectorWeights, Threads
+
 
 def states_command(
     data: Annotated[
@@ -16,14 +18,10 @@ def states_command(
     layers: Annotated[str, typer.Option(help="Blocks, counted from 0, with commas: 3,4,5. Layer i is tap i + 1.")],
     tokens: Annotated[str, typer.Option(help="last, mean or all: which states of a text.")] = "last",
     longest: Annotated[int, typer.Option(min=1, help="Tokens of a text that are read; more are cut, and told.")] = 512,
-    weights: Annotated[
-        str | None, typer.Option(help="Detector: GGUF file, folder, or hub:OWNER/NAME@COMMIT.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="Detector backend.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Detector precision.")] = "fp32",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads (default: the cores this process may use).")
-    ] = None,
+    weights: DetectorWeights = None,
+    backend: DetectorBackend = "auto",
+    precision: DetectorPrecision = "fp32",
+    threads: Threads = None,
 ) -> None:
     """Write the residual states of texts, as they leave the blocks.
 

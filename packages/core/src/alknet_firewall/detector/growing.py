@@ -29,6 +29,15 @@ class _Kept:
         return _Kept(self.past[:, :, :, :n].copy(), self.states[:, :n].copy(), carry)
 
 
+    def joined(self, more: _Kept) -> _Kept:
+        """With the tokens that follow."""
+        carry = None
+        if self.carry is not None and more.carry is not None:
+            carry = np.concatenate([self.carry, more.carry], axis=1)
+        states = np.concatenate([self.states, more.states], axis=1)
+        return _Kept(np.concatenate([self.past, more.past], axis=3), states, carry)
+
+
 class GrowingText:
     """Reads one text again and again while it grows. Not to be shared between threads."""
 
@@ -79,26 +88,17 @@ class GrowingText:
     def _extend(self, number: int, ids: TokenIds | None, carry: FloatArray | None) -> Stage:
         assert isinstance(self._model, ExtendableModel)
         kept = self._kept[number] if number < len(self._kept) else None
-        known = 0 if kept is None else kept.states.shape[1]
-        new: npt.NDArray[np.generic]
-        if ids is not None:
-            known = min(known, len(ids) - 1)  # of nothing there is nothing to run
-            new = ids[known:]
-        else:
-            assert carry is not None
-            known = min(known, carry.shape[1] - 1)
-            new = carry[:, known:]
-        if kept is not None and known < kept.states.shape[1]:
-            kept = kept.head(known)
-        stage, part = self._model.extend(number, new, None if kept is None or not known else kept.past)
+        new: npt.NDArray[np.generic] | None = carry if ids is None else ids[None]  # (1, n, ...)
+        assert new is not None
+        known = 0 if kept is None else min(kept.states.shape[1], new.shape[1] - 1)  # of nothing there is nothing to run
+        past = None
+        if kept is not None and known:
+            kept = kept if known == kept.states.shape[1] else kept.head(known)
+            past = kept.past
+        rest = new[:, known:] if ids is None else new[0, known:]
+        stage, part = self._model.extend(number, rest, past)
         whole = _Kept(part, stage.states, stage.carry)
         if kept is not None and known:
-            deeper = (
-                None
-                if stage.carry is None or kept.carry is None
-                else np.concatenate([kept.carry, stage.carry], 1)
-            )
-            states = np.concatenate([kept.states, stage.states], axis=1)
-            whole = _Kept(np.concatenate([kept.past, part], axis=3), states, deeper)
-        self._kept[number:] = [whole.head(self._lasting), *self._kept[number + 1 :]]
+            whole = kept.joined(whole)
+        self._kept[number : number + 1] = [whole.head(self._lasting)]
         return Stage(whole.states, None if whole.carry is None else (number + 1, whole.carry))

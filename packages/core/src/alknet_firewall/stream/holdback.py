@@ -14,6 +14,7 @@ from typing import Literal
 
 from alknet_firewall.errors import ConfigError
 from alknet_firewall.stream.incremental import Look, Screening
+from alknet_firewall.text.ranges import joined
 from alknet_firewall.verdict import NOTICE, Action, Span, Verdict
 
 _MOST_HELD = 1 << 16  # characters: beyond, as of text without a token for long, it is judged as it stands
@@ -140,18 +141,18 @@ class Holder:
         while self._start < self._clear:
             first = next(((start, end) for start, end in self._withheld if end > self._start), None)
             if first is None or first[0] >= self._clear:
-                parts.append(self._drop(self._clear))
+                parts.append(self._take(self._clear))
             elif first[0] > self._start:
-                parts.append(self._drop(first[0]))
+                parts.append(self._take(first[0]))
             elif first[1] <= self._clear:  # a notice stands for the whole of it, once
-                self._drop(first[1])
+                self._take(first[1])
                 parts.append(self._settings.notice)
             else:
                 break
         self._withheld = [(start, end) for start, end in self._withheld if end > self._start]
         return "".join(parts)
 
-    def _drop(self, until: int) -> str:
+    def _take(self, until: int) -> str:
         count = until - self._start
         text, self._text = self._text[:count], self._text[count:]
         self._start = until
@@ -177,14 +178,14 @@ class Holder:
             cut = next(((a, b) for a, b in spans if a < b), None)
             if cut is None or left == 0:
                 cut = (start, end)
-            self._withheld = _joined([*self._withheld, cut])
+            self._withheld = joined([*self._withheld, cut])
             for a, b in ((start, cut[0]), (cut[1], end)):
                 if left and self._text[a - self._start : b - self._start].strip():
                     left -= 1
                     own = screening.screened(self._text[a - self._start : b - self._start])
                     parts.append((a, b, _moved(own, a)))
                 elif a < b and not left:
-                    self._withheld = _joined([*self._withheld, (a, b)])
+                    self._withheld = joined([*self._withheld, (a, b)])
 
     def _harmless_up_to(self, screening: Screening) -> int:
         """How much of the open window may go on."""
@@ -215,14 +216,3 @@ def _moved(verdict: Verdict, by: int) -> Verdict:
         for alarm in verdict.alarms
     )
     return replace(verdict, alarms=tuple(alarms))
-
-
-def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges in order, those that overlap or touch made one."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined

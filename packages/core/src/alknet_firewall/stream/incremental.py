@@ -84,8 +84,8 @@ class Screening:
     @property
     def settled(self) -> int:
         """Characters at the start that no window will read again."""
-        piece = self._ahead.last()
-        return self._start + self._taken if piece is None else int(piece.origin[0, 0])
+        place = self._ahead.place
+        return self._start + self._taken if place is None else place
 
     @property
     def disguised(self) -> npt.NDArray[np.int64]:
@@ -136,7 +136,7 @@ class Screening:
         self._look_for_disguises(self._tail)
         last = ahead.last()
         pieces = [marked(piece, self._undone) for piece in [*full, *([] if last is None else [last])]]
-        return [look for _, look in self._assessed([(0, piece) for piece in pieces if not piece.replaced])]
+        return self._assessed([piece for piece in pieces if not piece.replaced])
 
     def forget(self) -> None:
         """Frees what is kept of the open window."""
@@ -183,7 +183,7 @@ class Screening:
                 looks.append(Look(piece, self._grown(piece)))
             else:
                 unknown.append(piece)
-        looks += [look for _, look in self._assessed([(0, piece) for piece in unknown])]
+        looks += self._assessed(unknown)
         for look in looks:
             self._engine.add(tally, look.piece, look.found)
         self._exact, self._tally = cutter, tally
@@ -225,16 +225,16 @@ class Screening:
 
     def _close(self, first: int, full: Sequence[Piece]) -> None:
         """Judges windows that have become full; the open one may be the first of them."""
-        unknown: list[tuple[int, Piece]] = []
+        unknown: dict[int, Piece] = {}
         for number, piece in zip(range(first, first + len(full)), full):
             for allowed in self._engine.allowed([marked(piece, self._undone)], self._ahead_tally):
                 if number == first and self._looked:
                     self._note(number, Look(allowed, self._grown(allowed)))
                 else:
-                    unknown.append((number, allowed))
+                    unknown[number] = allowed
             if self._ahead_tally.truncated:
                 break
-        for number, look in self._assessed(unknown):
+        for number, look in zip(unknown, self._assessed(list(unknown.values()))):
             self._note(number, look)
         if full:
             self._looked, self.open_look = 0, None
@@ -257,12 +257,11 @@ class Screening:
         with self._memory.using(self._growing):
             return self._engine.assessed_growing(piece, self._channel, self._growing)
 
-    def _assessed(self, pieces: Sequence[tuple[int, Piece]]) -> Iterator[tuple[int, Look]]:
-        """Looks at windows, each with a number; they come in any order."""
-        numbers = [number for number, _ in pieces]
-        waiting = [(at, piece) for at, (_, piece) in enumerate(pieces)]
-        for at, piece, found in self._engine.assessed(waiting, [self._channel] * len(pieces)):
-            yield numbers[at], Look(piece, found)
+    def _assessed(self, pieces: Sequence[Piece]) -> list[Look]:
+        """Looks at windows, as many at a time as go together; in their order."""
+        channels = [self._channel] * len(pieces)
+        found = {at: Look(piece, own) for at, piece, own in self._engine.assessed(list(enumerate(pieces)), channels)}
+        return [found[at] for at in range(len(pieces))]
 
     def _look_for_disguises(self, more: str = "") -> None:
         """Undoes disguises near the end of what was taken and `more`; a view is looked at once, in each place."""
@@ -279,7 +278,7 @@ class Screening:
     def _look_at_view(self, view: View, start: int) -> list[Look]:
         window = self._engine.codebook.window
         pieces = view_pieces(view, start, self._engine.detector.tokenizer, window.size, window.overlap)
-        looks = [look for _, look in self._assessed([(0, piece) for piece in pieces])]
+        looks = self._assessed(list(pieces))
         self.looks += looks
         for look in looks:
             for name, evidence in look.found.items():

@@ -93,7 +93,6 @@ class TextStream:
                     self._holder.add(text)
                 if self._arrived >= self._try_at:
                     self._read()
-                self._tell(self._verdict.action is not self._told.action)
             return self._verdict
 
     def close(self) -> Verdict:
@@ -128,7 +127,6 @@ class TextStream:
         with self._alone():
             if not self._closed and self.overdue_in() == 0 and self._arrived >= self._try_at:
                 self._read()
-                self._tell(self._verdict.action is not self._told.action)
             return self._holder.release()
 
     def overdue_in(self) -> float | None:
@@ -181,6 +179,7 @@ class TextStream:
             self._forget()
             if not self._verdict.flagged:
                 self._verdict = self.stopped
+        self._tell(self._verdict.action is not self._told.action)
 
     def _fail(self, error: Exception) -> None:
         if self._screening is not None:

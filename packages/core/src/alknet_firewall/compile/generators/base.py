@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,6 +18,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+Pair = tuple[Row, Row]
+"""An attack and its harmless partner."""
+
+_TRIES = 200  # draws for a text not seen before; a bank that small is a fault worth hearing of
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -82,3 +86,25 @@ def fill(template: str, slots: Mapping[str, Sequence[str]], rng: np.random.Gener
         choice = choices[int(rng.integers(len(choices)))]
         template = template[: match.start()] + choice + template[match.end() :]
     return template
+
+
+def distinct_pairs(draw: Callable[[int], Pair], count: int) -> Iterator[Row]:
+    """Yields `count` rows, attacks and their partners in turn, no text twice.
+
+    Args:
+        draw: Makes a pair; told its number, from 0. It is asked again where one of its texts was there before.
+        count: How many rows, >= 0.
+
+    Raises:
+        RuntimeError: `draw` makes nothing new.
+    """
+    seen: set[str] = set()
+    for index in range(0, count, 2):
+        for _ in range(_TRIES):
+            pair = draw(index // 2)
+            if not seen & {row.text for row in pair} and pair[0].text != pair[1].text:
+                break
+        else:
+            raise RuntimeError(f"no new text in {_TRIES} draws after {index} rows")
+        seen.update(row.text for row in pair)
+        yield from pair[: count - index]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from alknet_firewall.compile.generators import tasks_text as texts
-from alknet_firewall.compile.generators.base import Pool
+from alknet_firewall.compile.generators.base import Pair, Pool, distinct_pairs
 from alknet_firewall.compile.generators.carrier_formats import FORMATS, draw_frame
 from alknet_firewall.compile.generators.carrier_prompts import prompted
 from alknet_firewall.compile.generators.carriers import Frame, Maker, cut, hole
@@ -29,11 +29,9 @@ _PROMPTED = 0.12  # of documents: pasted by a user into a request
 _WORDS = (10, 800)  # of a text of the pool, drawn evenly on a log scale
 _OPENED = 0.35  # share of users' turns that follow an ordinary request
 _WORN = 0.15  # share of users' turns as people type them
-_TRIES = 200  # draws for a text not seen before; a bank that small is a fault worth hearing of
 _RECORDS: Final = (
     "json_result", "mail", "mail_thread", "review", "calendar", "yaml_record", "transcript", "csv_table",
 )  # fmt: skip
-_Pair = tuple[Row, Row]
 
 
 def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
@@ -47,26 +45,18 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
     Raises:
         RuntimeError: The banks cannot yield that many different texts.
     """
-    maker, seen = Maker(pool, rng), set[str]()
+    maker = Maker(pool, rng)
     deck = [family for family, share in _FAMILIES.items() for _ in range(share)]
-    for index in range(0, count, 2):
-        for _ in range(_TRIES):
-            pair = _PAIRS[maker.pick(deck)](maker)
-            if not seen & {row.text for row in pair} and pair[0].text != pair[1].text:
-                break
-        else:
-            raise RuntimeError(f"no new text in {_TRIES} draws after {index} rows")
-        seen.update(row.text for row in pair)
-        yield from pair[: count - index]
+    return distinct_pairs(lambda _: _PAIRS[maker.pick(deck)](maker), count)
 
 
-def _document(maker: Maker) -> _Pair:
+def _document(maker: Maker) -> Pair:
     frame = _frame(maker, maker.pick(("document", "document", "tool")), tuple(FORMATS))
     attack = texts.document_attack(maker, frame.format == "bare")
     return _framed(frame, attack, texts.document_partner(maker, attack))
 
 
-def _agent(maker: Maker) -> _Pair:
+def _agent(maker: Maker) -> Pair:
     frame = _frame(maker, maker.pick(("document", "tool", "tool")), _RECORDS)
     attack = texts.agent_attack(maker)
     return _framed(frame, attack, texts.agent_partner(maker, attack))
@@ -94,7 +84,7 @@ def _pooled(maker: Maker, channel: str) -> list[str]:
         return []
 
 
-def _framed(frame: Frame, attack: Said, partner: Said) -> _Pair:
+def _framed(frame: Frame, attack: Said, partner: Said) -> Pair:
     text = frame.render(attack.text)
     where = placed(frame, attack.text, text)
     return (
@@ -103,7 +93,7 @@ def _framed(frame: Frame, attack: Said, partner: Said) -> _Pair:
     )
 
 
-def _hijack(maker: Maker) -> _Pair:
+def _hijack(maker: Maker) -> Pair:
     attack = texts.hijack(maker, "attack")
     partner = texts.hijack(maker, "partner", like=attack)
     first = texts.opener(maker) + maker.pick((" ", "\n", "\n\n")) if maker.chance(_OPENED) else ""
@@ -118,7 +108,7 @@ def _hijack(maker: Maker) -> _Pair:
     )
 
 
-def _latent(maker: Maker) -> _Pair:
+def _latent(maker: Maker) -> Pair:
     kind, frame, lang = texts.latent_frame(maker)
     bad, good = (texts.latent_sentence(maker, side, lang) for side in ("attack", "partner"))
     said = Said(bad, f"latent_{kind}", f"latent_{kind}:{frame}", lang)

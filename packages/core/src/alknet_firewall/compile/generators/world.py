@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from alknet_firewall.compile.generators.base import Pool, fill, phrases
+from alknet_firewall.compile.generators.base import Pair, Pool, distinct_pairs, fill, phrases
 from alknet_firewall.compile.rows import Row
 
 LANGUAGES: Final = (
@@ -24,9 +24,6 @@ _SLOTS: Final = {
 }  # fmt: skip
 _MARKS: Final = ("", "", "", "*** ", "[!] ", "-- ", "# ", "SYSTEM: ", "<!-- ", "AI: ", "NB: ")
 _CLOSES: Final = {"<!-- ": " -->", "*** ": " ***"}
-_TRIES = 200
-
-_Pair = tuple[Row, Row]
 
 
 def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
@@ -40,17 +37,11 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
     Raises:
         RuntimeError: The banks cannot yield that many different texts.
     """
-    seen: set[str] = set()
-    for index in range(0, count, 2):
-        language = LANGUAGES[index // 2 % len(LANGUAGES)]
-        for _ in range(_TRIES):
-            pair = _KINDS[int(rng.integers(len(_KINDS)))](_Voice(language, rng))
-            if not seen & {row.text for row in pair} and pair[0].text != pair[1].text:
-                break
-        else:
-            raise RuntimeError(f"no new text in {_TRIES} draws after {index} rows")
-        seen.update(row.text for row in pair)
-        yield from pair[: count - index]
+
+    def draw(number: int) -> Pair:
+        return _KINDS[int(rng.integers(len(_KINDS)))](_Voice(LANGUAGES[number % len(LANGUAGES)], rng))
+
+    return distinct_pairs(draw, count)
 
 
 class _Voice:
@@ -89,7 +80,7 @@ class _Voice:
         return text.rstrip(".。") if roll < 0.3 else text
 
 
-def _takeover(voice: _Voice) -> _Pair:
+def _takeover(voice: _Voice) -> Pair:
     """A user turns the model from its rules, or asks for them; the partner turns from what was said before."""
     said = [voice.say("override")]
     if voice.chance(0.7):
@@ -104,14 +95,14 @@ def _takeover(voice: _Voice) -> _Pair:
     return _pair(voice, "takeover", "injection", "user", first, second, attack)
 
 
-def _unlocked(voice: _Voice) -> _Pair:
+def _unlocked(voice: _Voice) -> Pair:
     """A user unlocks the model by a frame; the partner asks for something awkward and harmless."""
     attack = voice.join(voice.say("persona"), voice.say("request"))
     partner = voice.join(*(voice.say("benign_user") for _ in range(2 if voice.chance(0.6) else 1)))
     return _pair(voice, "unlocked", "jailbreak", "user", attack, partner, attack)
 
 
-def _planted(voice: _Voice) -> _Pair:
+def _planted(voice: _Voice) -> Pair:
     """A document holds an order for whoever reads it for the user; the partner's is for people."""
     before = [voice.say("carrier") for _ in range(int(voice.rng.integers(0, 4)))]
     after = [voice.say("carrier") for _ in range(int(voice.rng.integers(0, 3)))]
@@ -129,7 +120,7 @@ def _planted(voice: _Voice) -> _Pair:
 
 def _pair(
     voice: _Voice, kind: str, label: str, channel: str, attack: str, partner: str, payload: str
-) -> _Pair:
+) -> Pair:
     """An attack and its partner; each kind and language is a source, as sources weigh the same."""
     group = f"gen_world:{kind}:{voice.language}:{int(voice.rng.integers(1 << 40))}"
     innocent = "hard_negative" if channel == "user" else "benign"
@@ -139,4 +130,4 @@ def _pair(
     )
 
 
-_KINDS: Final[Sequence[Callable[[_Voice], _Pair]]] = (_takeover, _takeover, _unlocked, _planted, _planted)
+_KINDS: Final[Sequence[Callable[[_Voice], Pair]]] = (_takeover, _takeover, _unlocked, _planted, _planted)
