@@ -55,6 +55,7 @@ class CompileSettings:
             "status": 1200,
             "tasks": 5000,
             "user_prompts": 5000,
+            "world": 5600,
         }
     )
     composed_weight: float = 0.5

@@ -6,6 +6,7 @@ learns that foreign text is harmless; here both sides come in each language, in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ _SLOTS: Final = {
     "url": ("https://example.com/a1", "http://files.example.net/get", "www.example.org/form", "https://t.example/x7"),
 }  # fmt: skip
 _MARKS: Final = ("", "", "", "*** ", "[!] ", "-- ", "# ", "SYSTEM: ", "<!-- ", "AI: ", "NB: ")
+_ADDRESS: Final = re.compile(r"@|://|www\.")
 _CLOSES: Final = {"<!-- ": " -->", "*** ": " ***"}
 
 
@@ -52,9 +54,14 @@ class _Voice:
         self._bank: Mapping[str, Sequence[str]] = phrases(f"world_{language}")
         self._slots = {**_SLOTS, **{slot: self._bank[slot] for slot in ("word", "topic", "thing")}}
 
-    def say(self, *kinds: str) -> str:
-        """A phrase of one of the kinds, its slots filled."""
+    def say(self, *kinds: str, like: str = "") -> str:
+        """A phrase of one of the kinds, its slots filled; one with an address in it where `like` has one.
+
+        Attacks name addresses. Were their partners to name fewer, every address would count as a sign of an attack.
+        """
         bank = self._bank[self.pick(kinds)]
+        if _ADDRESS.search(like):
+            bank = [phrase for phrase in bank if "{url}" in phrase or "{email}" in phrase] or bank
         return fill(self.pick(bank), self._slots, self.rng)
 
     def pick(self, choices: Sequence[str]) -> str:
@@ -89,7 +96,7 @@ def _takeover(voice: _Voice) -> Pair:
         said = [voice.say("leak")] if voice.chance(0.6) else said
     opened = [voice.say("benign_user")] if voice.chance(0.3) else []
     attack = voice.worn(voice.join(*said))
-    more = [voice.say("benign_user")] if len(said) > 1 else []
+    more = [voice.say("benign_user", like=attack)] if len(said) > 1 else []
     partner = voice.worn(voice.join(voice.say("benign_followup"), *more))
     first, second = (voice.join(*opened, text) for text in (attack, partner))
     return _pair(voice, "takeover", "injection", "user", first, second, attack)
@@ -98,7 +105,9 @@ def _takeover(voice: _Voice) -> Pair:
 def _unlocked(voice: _Voice) -> Pair:
     """A user unlocks the model by a frame; the partner asks for something awkward and harmless."""
     attack = voice.join(voice.say("persona"), voice.say("request"))
-    partner = voice.join(*(voice.say("benign_user") for _ in range(2 if voice.chance(0.6) else 1)))
+    partner = voice.join(
+        *(voice.say("benign_user", like=attack) for _ in range(2 if voice.chance(0.6) else 1))
+    )
     return _pair(voice, "unlocked", "jailbreak", "user", attack, partner, attack)
 
 
@@ -108,14 +117,13 @@ def _planted(voice: _Voice) -> Pair:
     after = [voice.say("carrier") for _ in range(int(voice.rng.integers(0, 3)))]
     said = [voice.say("override"), voice.say("goal", "leak")] if voice.chance(0.55) else [voice.say("aside", "goal")]
     mark = voice.pick(_MARKS)
-    payload, innocent = (
-        f"{mark}{text}{_CLOSES.get(mark, '')}"
-        for text in (voice.join(*said), voice.join(*(voice.say("benign_order") for _ in said)))
-    )
+    order = voice.join(*said)
+    partner = voice.join(*(voice.say("benign_order", like=order) for _ in said))
+    payload, innocent = (f"{mark}{text}{_CLOSES.get(mark, '')}" for text in (order, partner))
     channel = voice.pick(("document", "document", "tool"))
     gap = voice.pick(("\n", "\n\n", " "))
-    attack, partner = (gap.join([*before, text, *after]) for text in (payload, innocent))
-    return _pair(voice, "planted", "injection", channel, attack, partner, payload)
+    whole, harmless = (gap.join([*before, text, *after]) for text in (payload, innocent))
+    return _pair(voice, "planted", "injection", channel, whole, harmless, payload)
 
 
 def _pair(
