@@ -118,23 +118,24 @@ def compile_codebook(
             corpus, features, folded, ["harmful"], "inform", BENIGN_LABELS, small, readouts, progress
         )
         known.update(harmful.behaviors)
-    codebook = Codebook(
-        fingerprint=detector.fingerprint,
-        detector=detector_name,
-        taps=detector.taps,
-        precisions=tuple(sorted({detector.model.precision, *FINER})),
-        window=settings.window,
-        behaviors=known,
-        combined=attack.combined,
-        group=tuple(behaviors),
-        cascade=attack.bands,
-        provenance={
-            "settings": plain(asdict(settings)),
-            "rows": row_counts(corpus.rows),
-            **(provenance or {}),
-        },
-    )
+    codebook = assembled(
+        detector, detector_name, settings, corpus, provenance, behaviors=known, combined=attack.combined,
+        group=tuple(behaviors), cascade=attack.bands,
+    )  # fmt: skip
     return codebook, attack.held_out
+
+
+def assembled(
+    detector: Detector, detector_name: str, settings: CompileSettings, corpus: Corpus,
+    provenance: Mapping[str, Any] | None, **parts: Any,
+) -> Codebook:  # fmt: skip
+    """A codebook of `parts` (`behaviors`, `combined`, ...) that says for which detector it was made, and of what."""
+    rows = {"settings": _plain(asdict(settings)), "rows": _row_counts(corpus.rows)}
+    return Codebook(
+        fingerprint=detector.fingerprint, detector=detector_name, taps=detector.taps,
+        precisions=tuple(sorted({detector.model.precision, *FINER})), window=settings.window,
+        provenance={**rows, **(provenance or {})}, **parts,
+    )  # fmt: skip
 
 
 def compile_group(
@@ -215,7 +216,7 @@ def _effective(weights: FloatArray) -> float:
     return float(weights.sum() ** 2 / np.sum(weights**2)) if weights.any() else 0.0
 
 
-def row_counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+def _row_counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         source = row.source if not row.source.startswith(COMPOSED) else "_".join(row.source.split("_")[:2])
@@ -224,7 +225,7 @@ def row_counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return {source: dict(sorted(labels.items())) for source, labels in sorted(counts.items())}
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

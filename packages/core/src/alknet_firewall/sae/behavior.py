@@ -7,7 +7,7 @@ statements, not from other harmless text, and its false-alarm rates are those of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from alknet_firewall.codebook.codebook import Codebook
 from alknet_firewall.codebook.lexical import folded_ids
 from alknet_firewall.codebook.readout import BUILT_IN, Readout
-from alknet_firewall.compile.compiler import FINER, Progress, compile_group, plain, row_counts
+from alknet_firewall.compile.compiler import Progress, assembled, compile_group
 from alknet_firewall.compile.corpus import choose_rows, cut_rows
 from alknet_firewall.compile.evidence import FEWEST, HeldOut
 from alknet_firewall.compile.features import make_features
@@ -81,17 +81,9 @@ def compile_deception(
     group = compile_group(
         corpus, features, folded, [DECEPTION], "off", (HONEST,), settings, readouts, progress
     )
-    codebook = Codebook(
-        fingerprint=detector.fingerprint,
-        detector=detector_name,
-        taps=detector.taps,
-        precisions=tuple(sorted({detector.model.precision, *FINER})),
-        window=settings.window,
-        behaviors=group.behaviors,
-        combined={},
-        group=(),
-        provenance={"settings": plain(asdict(settings)), "rows": row_counts(corpus.rows), **(provenance or {})},
-    )
+    codebook = assembled(
+        detector, detector_name, settings, corpus, provenance, behaviors=group.behaviors, combined={}, group=(),
+    )  # fmt: skip
     return codebook, group.held_out
 
 
