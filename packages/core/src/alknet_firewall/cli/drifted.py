@@ -27,12 +27,17 @@ def show(channels: Mapping[str, ChannelDrift], recalibrated: Collection[str]) ->
     for number, (channel, found) in enumerate(channels.items()):
         if number:
             screen.print()
-        title = Text.assemble((f"{channel}: {_TITLES[found.state]}", f"bold {_STYLES[found.state]}"))
-        screen.print(title.append(f" ({found.texts:,} texts)", "dim"))
+        screen.print(title(channel, found))
         screen.print(advice(found, channel in recalibrated))
         if found.set_aside >= 0.5:
             screen.print(f"{found.set_aside:.0f} more look like attacks and were not counted.")
         _figures(screen, found)
+
+
+def title(channel: str, found: ChannelDrift) -> Text:
+    """The channel, and what is known of it."""
+    told = Text.assemble((f"{channel}: {_TITLES[found.state]}", f"bold {_STYLES[found.state]}"))
+    return told.append(f" ({found.texts:,} texts)", "dim")
 
 
 def advice(found: ChannelDrift, recalibrated: bool) -> str:

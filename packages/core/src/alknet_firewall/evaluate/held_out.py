@@ -24,6 +24,8 @@ from alknet_firewall.evaluate.bootstrap import rankings
 from alknet_firewall.evaluate.metrics import Estimate, Ranking, large_enough
 from alknet_firewall.evaluate.scoring import ScoredRow
 
+_LOWEST_RATE = 1e6  # nats
+
 
 def held_out_rankings(held_out: HeldOut, replicates: int = 200) -> dict[str, Ranking]:
     """Ranks every attack source against the benign sources that were left out together with it.
@@ -92,7 +94,7 @@ def scored_held_out(path: Path, thresholds: Thresholds) -> list[ScoredRow]:
     lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
     for number, (row, line) in enumerate(zip(rows, lines), 1):
         rate = json.loads(line).get("log_rate")
-        if not isinstance(rate, (int, float)) or rate > 0:
+        if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not -_LOWEST_RATE <= rate <= 0:
             raise DataError(f"{path}, line {number}: no `log_rate`; compile --held-out writes such files")
         share = math.exp(rate)
         scored.append(ScoredRow(number, row, score_of(rate), share, thresholds.action(share)))

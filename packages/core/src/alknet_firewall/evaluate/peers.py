@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.errors import AlknetFirewallError, DataError
 from alknet_firewall.evaluate.baselines import fit_tfidf, keyword_hits
+from alknet_firewall.evaluate.needed import needed
 
 
 class Peer(Protocol):
@@ -96,20 +96,6 @@ def open_peer(name: str, calibration: Sequence[Row] = (), seed: int = 0) -> Peer
     )
 
 
-def needed(module: str, peer: str, remedy: str) -> ModuleType:
-    """Imports what a peer needs.
-
-    Raises:
-        AlknetFirewallError: It is not installed, or cannot be imported; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise AlknetFirewallError(
-            f"the peer {peer} cannot be loaded ({error}); it needs: {remedy}"
-        ) from error
-
-
 def _guardian() -> Peer:
     remedy = "pip install securevector-guardian-model"
     package = needed("svguardian", "guardian", remedy)
@@ -131,7 +117,9 @@ def _guardian() -> Peer:
 def _llm_guard(name: str, folder: str) -> Peer:
     remedy = "pip install llm-guard, in an environment of its own (it pins torch and transformers)"
     scanners = needed("llm_guard.input_scanners.prompt_injection", name, remedy)
-    needed("llm_guard.util", name, remedy).configure_logger("CRITICAL", stream=sys.stderr)  # it logs every text
+    needed("llm_guard.util", name, remedy).configure_logger(
+        "CRITICAL", stream=sys.stderr
+    )  # it logs every text
     model = None
     if folder:
         models = needed("llm_guard.model", name, remedy)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alknet_firewall.errors import AlknetFirewallError, DataError
+from alknet_firewall.evaluate.needed import needed
 
 _BENIGN_NAMES = frozenset(
     "benign safe legit legitimate normal negative clean harmless label_0 0 no_injection".split()
@@ -23,8 +24,6 @@ def open_classifier(folder: Path) -> Callable[[Sequence[str]], list[float]]:
     Raises:
         AlknetFirewallError: torch or transformers are missing, or the folder holds no such model.
     """
-    from alknet_firewall.evaluate.peers import needed
-
     name = f"hf:{folder}"
     remedy = "pip install 'alknet-firewall[torch]'"
     torch, transformers = needed("torch", name, remedy), needed("transformers", name, remedy)

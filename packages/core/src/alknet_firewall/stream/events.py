@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ class VerdictEvent:
         offset: Of a stream, how many of its characters the verdict is about.
         sha256: Of the text in UTF-8; None unless the sink asks for it. A short text can be guessed from it.
         text: The text; None unless the sink asks for it.
+        hmac_sha256: Instead of `sha256`, where the sink has a key: without the key nobody can try out texts against it.
+        seconds: How long the verdict took; None where nobody measured it.
     """
 
     time: str
@@ -37,6 +40,8 @@ class VerdictEvent:
     offset: int | None = None
     sha256: str | None = None
     text: str | None = field(default=None, repr=False)
+    hmac_sha256: str | None = None
+    seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; what is None is left out."""
@@ -52,6 +57,13 @@ class EventOptions(Protocol):
 
     include_text: bool
     include_hash: bool
+    hash_key: bytes | None
+
+
+def text_hash(text: str, key: bytes | None = None) -> str:
+    """The hash of a text that events hold: SHA-256 of its UTF-8, with a key HMAC-SHA-256; in hexadecimal."""
+    data = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest() if key is None else hmac.digest(key, data, "sha256").hex()
 
 
 def event_of(
@@ -59,25 +71,27 @@ def event_of(
     verdict: Verdict,
     text: str | None = None,
     *,
+    channel: str | None = None,
     whole: Verdict | None = None,
     conversation: str | None = None,
     turn: int | None = None,
     stream: str | None = None,
     offset: int | None = None,
+    seconds: float | None = None,
 ) -> VerdictEvent:
     """An event of now, with no more of the text than the sink asks for."""
-    hashed = None
-    if text is not None and sink.include_hash:
-        hashed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    hashed = text_hash(text, sink.hash_key) if text is not None and sink.include_hash else None
     return VerdictEvent(
         time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-        channel=verdict.channel,
+        channel=channel or verdict.channel,
         verdict=verdict,
         whole=whole,
         conversation=conversation,
         turn=turn,
         stream=stream,
         offset=offset,
-        sha256=hashed,
+        sha256=hashed if sink.hash_key is None else None,
         text=text if sink.include_text else None,
+        hmac_sha256=None if sink.hash_key is None else hashed,
+        seconds=seconds,
     )

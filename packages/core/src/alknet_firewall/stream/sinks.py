@@ -41,17 +41,24 @@ class Sink(ABC):
     Attributes:
         include_text: Whether the text goes along.
         include_hash: Whether its SHA-256 goes along.
+        hash_key: Key of that hash, which is then HMAC-SHA-256; None for one without.
         errors: Events that could not be written; the first of them is logged.
     """
 
     def __init__(
-        self, *, include_text: bool = False, include_hash: bool = False, queue_size: int = QUEUE
+        self,
+        *,
+        include_text: bool = False,
+        include_hash: bool = False,
+        hash_key: bytes | None = None,
+        queue_size: int = QUEUE,
     ) -> None:
         """Starts nothing before the first event.
 
         Args:
             include_text: Whether events hold the text.
             include_hash: Whether events hold its SHA-256.
+            hash_key: Makes that an HMAC-SHA-256. Anyone can try out guesses against a hash without a key.
             queue_size: Events that may wait; whoever has one more waits.
 
         Raises:
@@ -59,7 +66,7 @@ class Sink(ABC):
         """
         if queue_size < 1:
             raise ValueError(f"queue_size should be at least 1, not {queue_size}")
-        self.include_text, self.include_hash = include_text, include_hash
+        self.include_text, self.include_hash, self.hash_key = include_text, include_hash, hash_key
         self.errors = 0
         self._size = queue_size
         self._closed = False
@@ -79,7 +86,8 @@ class Sink(ABC):
         event = replace(
             event,
             text=event.text if self.include_text else None,
-            sha256=event.sha256 if self.include_hash else None,
+            sha256=event.sha256 if self.include_hash and self.hash_key is None else None,
+            hmac_sha256=event.hmac_sha256 if self.include_hash else None,
         )
         if threading.current_thread() is self._worker:  # a callback that screens: it must not wait for itself
             self._write(event)

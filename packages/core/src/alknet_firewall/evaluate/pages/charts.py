@@ -53,7 +53,7 @@ def curves_chart(curves: Mapping[str, Mapping[float, Estimate]], thresholds: Seq
             "hovertemplate": "%{y:.1%} caught (%{customdata[0]:.1%}-%{customdata[1]:.1%})<br>"
                              "at %{x:.2%} false alarms",
         })  # fmt: skip
-    layout = _layout(430)
+    layout = axes_layout(430)
     layout["xaxis"] |= _log_axis("false alarms: share of benign text that is flagged")
     layout["yaxis"] |= {"title": {"text": "attacks that are caught"}, "range": [0, 1.01], "tickformat": ".0%"}
     layout["shapes"] = [_vertical(rate) for rate in thresholds]
@@ -89,7 +89,7 @@ def dots_chart(rows: Sequence[str], series: Sequence[Dots], title: str) -> Chart
             "marker": {"color": one.colour, "size": 8, "symbol": one.sign},
             "hovertemplate": "%{text}<br>%{x:.1%} (%{customdata[0]:.1%}-%{customdata[1]:.1%})",
         })  # fmt: skip
-    layout = _layout(110 + max(_ROW, 8 * len(series)) * len(rows))
+    layout = axes_layout(110 + max(_ROW, 8 * len(series)) * len(rows))
     layout["hovermode"] = "closest"
     layout["xaxis"] |= {"title": {"text": title}, "range": [-0.01 * upto, 1.01 * upto], "tickformat": ".0%"}
     layout["yaxis"] |= {
@@ -123,7 +123,7 @@ def reliability_chart(channels: Sequence[Reliability]) -> Chart:
         "type": "scatter", "mode": "lines", "name": "as it should be", "x": [1e-3, 1], "y": [1e-3, 1],
         "line": {"color": "@quiet", "width": 1.2, "dash": "dot"}, "hoverinfo": "skip",
     })  # fmt: skip
-    layout = _layout(460)
+    layout = axes_layout(460)
     layout["xaxis"] |= _log_axis("false-alarm rate that was asked for")
     layout["yaxis"] |= _log_axis("benign text that was flagged") | {"range": [-4, 0.02]}
     return {"data": data, "layout": layout}
@@ -149,7 +149,7 @@ def histogram_chart(kinds: Sequence[Histogram], marks: Mapping[str, float]) -> C
         }
         for number, one in enumerate(kinds)
     ]  # fmt: skip
-    layout = _layout(380)
+    layout = axes_layout(380)
     layout["xaxis"] |= {"title": {"text": "score"}, "range": [0, 1]}
     layout["yaxis"] |= {"title": {"text": "share of the texts"}, "tickformat": ".0%", "rangemode": "tozero"}
     layout["shapes"] = [_vertical(score) for score in marks.values()]
@@ -161,7 +161,8 @@ def histogram_chart(kinds: Sequence[Histogram], marks: Mapping[str, float]) -> C
     return {"data": data, "layout": layout}
 
 
-def _layout(height: int) -> dict[str, Any]:
+def axes_layout(height: int) -> dict[str, Any]:
+    """What all charts share: axes, colours, letters, legend."""
     axis = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
     return {
         "height": height, "margin": {"l": 64, "r": 32, "t": 36, "b": 56},
