@@ -19,6 +19,8 @@ HOSTS = {
     "llamafirewall": "tests.hosts.llamafirewall",
     "openai_agents": "tests.hosts.openai_agents",
     "nemo": "tests.hosts.nemo",
+    "langchain": "tests.hosts.langchain",
+    "litellm": "tests.hosts.litellm",
 }
 """Fixture modules by name of the host. They import no host before `run` is called."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from alknet_firewall import hookimpl
@@ -11,10 +12,11 @@ from alknet_firewall.behavior import Evidence, Passage
 from tests.hosts.cases import CANARY
 
 SLOW_SECONDS = 0.3
-_ENTRY_POINTS = "[alknet_firewall]\ncontract_raising = tests.hosts.faults:RAISING\ncontract_slow = tests.hosts.faults:SLOW\n"
+ENTRY_POINTS = {"contract_raising": "tests.hosts.faults:RAISING", "contract_slow": "tests.hosts.faults:SLOW"}
+"""Plugins of this module, by the name that settings give."""
 
 
-class _Quiet:
+class Quiet:
     """A behavior that finds nothing; the canary sets it off, so that engines load in peace."""
 
     default_action = "inform"
@@ -37,22 +39,22 @@ class _Quiet:
         return 1.0
 
 
-class _Raising(_Quiet):
+class _Raising(Quiet):
     def go_off(self, passages: list[Passage]) -> None:
         raise RuntimeError(f"cannot read {passages[0].text!r}")  # quotes the text, as careless code does
 
 
-class _Slow(_Quiet):
+class _Slow(Quiet):
     def go_off(self, passages: list[Passage]) -> None:
         time.sleep(SLOW_SECONDS)
 
 
 class _Plugin:
-    def __init__(self, behavior: _Quiet) -> None:
+    def __init__(self, behavior: Quiet) -> None:
         self.behavior = behavior
 
     @hookimpl
-    def alknet_firewall_behaviors(self) -> list[_Quiet]:
+    def alknet_firewall_behaviors(self) -> list[Quiet]:
         return [self.behavior]
 
 
@@ -60,9 +62,10 @@ RAISING = _Plugin(_Raising("raising"))
 SLOW = _Plugin(_Slow("slow"))
 
 
-def install(folder: Path) -> None:
-    """Writes the metadata that make this module an installed plugin, once `folder` is on the path."""
-    metadata = folder / "contract_faults-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: contract-faults\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(_ENTRY_POINTS)
+def install(folder: Path, points: Mapping[str, str] = ENTRY_POINTS, name: str = "contract_faults") -> None:
+    """Writes the metadata that make modules installed plugins, once `folder` is on the path."""
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = ["[alknet_firewall]", *(f"{point} = {target}" for point, target in points.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")

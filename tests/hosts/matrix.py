@@ -26,7 +26,7 @@ from tests.hosts.contract import HOSTS, HostFixture, Slot, cases_of, expected, l
 
 BEGIN, END = "<!-- made by `python -m tests.hosts.matrix docs/hosts.md`: begin -->", "<!-- end -->"
 _PLAIN = FirewallConfig(plugins=())
-_PACKAGES = {"nemo": "nemoguardrails", "openai_agents": "openai-agents"}
+_PACKAGES = {"nemo": "nemoguardrails", "openai_agents": "openai-agents", "langchain": "langchain-core"}
 
 
 def _rows(channel: str, slots: list[tuple[HostFixture, Slot]]) -> Iterator[tuple[str, FirewallConfig, Case]]:

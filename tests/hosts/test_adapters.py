@@ -14,7 +14,13 @@ import alknet_firewall
 
 PACKAGES = sorted((Path(__file__).parents[2] / "packages").glob("adapter-*"))
 MOST_LINES = 100
-HOSTS = {"nemo": "nemoguardrails", "openai-agents": "agents", "llamafirewall": "llamafirewall"}
+HOSTS = {
+    "nemo": "nemoguardrails",
+    "openai-agents": "agents",
+    "llamafirewall": "llamafirewall",
+    "langchain": "langchain_core",
+    "litellm": "litellm",
+}
 """Entry points of the adapters, with the module of the host."""
 
 

@@ -27,6 +27,8 @@ FLOWING = [
     ("bare", "guard_stream"),
     ("nemo", "streamed output, guarded"),
     ("openai_agents", "response, held back"),
+    ("langchain", "response, streamed"),
+    ("litellm", "response, streamed"),
 ]
 """Slots that hand harmless text on while the model is still writing; the others wait for its end."""
 _LOADED = {name: load_host(name) for name in HOSTS}
