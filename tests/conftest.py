@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
-from safetensors.numpy import save_file
-from tokenizers import Tokenizer as HfTokenizer
-from tokenizers import decoders, models, pre_tokenizers
 
-from alknet_firewall.codebook.calibration import RateTable
-from alknet_firewall.codebook.codebook import Codebook, Window
-from alknet_firewall.codebook.lexical import folded_ids
-from alknet_firewall.codebook.model import CodebookBehavior, Coordinates, Lexicon
-from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN
-from alknet_firewall.codebook.splines import Splines
-from alknet_firewall.detector.architecture import EMBEDDING, block_tensors
+from alknet_firewall.codebook.codebook import Codebook
 from alknet_firewall.detector.detector import Detector, load_detector
 from alknet_firewall.detector.protocol import Backend
 from alknet_firewall.detector.tokenizer import Tokenizer, load_tokenizer
 from alknet_firewall.detector.weights import GgufWeights, Weights, cached_weights_path, open_weights
 from alknet_firewall.firewall import Firewall
 from alknet_firewall.plugins import load_plugins
-from alknet_firewall.verdict import CHANNELS
+from tests import tiny as tiny_module
 
 TAPS = (1, 4, 8, 16)
 MAX_LENGTH = 256
@@ -152,44 +141,14 @@ class TinyModel:
     path: Path
     weights: Weights
     detector: Detector
-    hidden_size: int = 32
+    hidden_size: int = tiny_module.HIDDEN_SIZE
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, backends: dict[str, Backend]) -> TinyModel:
     """A tiny model, made without torch; its detector reads taps 1 and 2 in fp32."""
     path = tmp_path_factory.mktemp("tiny")
-    rng = np.random.default_rng(0)
-    hidden, heads, groups, size, mlp, blocks = 32, 4, 2, 8, 48, 3
-    vocabulary = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
-    for byte in sorted(pre_tokenizers.ByteLevel.alphabet()):
-        vocabulary[byte] = len(vocabulary)
-    shapes = [
-        hidden,
-        (heads * size, hidden),
-        (groups * size, hidden),
-        (groups * size, hidden),
-        (hidden, heads * size),
-    ]
-    shapes += [hidden, (mlp, hidden), (mlp, hidden), (hidden, mlp)]
-    tensors = {EMBEDDING: rng.normal(size=(len(vocabulary), hidden))}
-    for layer in range(blocks):
-        for name, shape in zip(block_tensors(layer), shapes):
-            tensors[name] = rng.normal(1 if shape == hidden else 0, 0.2, shape)
-    save_file(
-        {name: tensor.astype(np.float32) for name, tensor in tensors.items()}, path / "model.safetensors"
-    )
-    config = {
-        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": hidden, "num_attention_heads": heads,
-        "num_key_value_heads": groups, "head_dim": size, "num_hidden_layers": blocks, "intermediate_size": mlp,
-        "vocab_size": len(vocabulary), "rope_theta": 10000.0, "rms_norm_eps": 1e-5,
-    }  # fmt: skip
-    (path / "config.json").write_text(json.dumps(config))
-    tokenizer = HfTokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    tokenizer.save(str(path / "tokenizer.json"))
+    tiny_module.write_weights(path)
     opened = open_weights(str(path))
     detector = load_detector(
         opened, (1, 2), backends, backend="onnxruntime", precision="fp32", max_length=128
@@ -199,64 +158,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, backends: dict[str, Backend])
 
 @pytest.fixture(scope="session")
 def make_codebook(tiny: TinyModel) -> MakeCodebook:
-    """Makes a small random codebook for the tiny model; arguments replace attributes of it.
-
-    Two behaviors, `injection` and `jailbreak`, in one group; each has an attention head at tap 1, the template's end
-    at tap 2, and words, which decide: a text with many letters `z` is an attack.
-    """
-
-    def behavior(name: str, seed: int, lexicon: Lexicon, buckets: npt.NDArray[np.int64]) -> CodebookBehavior:
-        rng = np.random.default_rng(seed)
-        directions, queries = rng.normal(size=(2, 2, tiny.hidden_size)).astype(np.float32) * 0.1
-        queries[1] = 0
-        words = np.zeros(len(lexicon.rarity), np.float32)
-        words[buckets] = 8
-        coordinates = Coordinates(
-            np.array([1, 2], np.int32),
-            (ATTENTION, "template_end"),
-            queries,
-            directions,
-            np.zeros(2, np.float32),
-        )
-        knots = np.tile(np.linspace(-2.0, 2.0, 5), (3, 1))
-        return CodebookBehavior(
-            name=name,
-            default_action="block",
-            coordinates=coordinates,
-            benign=Splines.through(knots, -((knots + 0.5) ** 2)),
-            attack=Splines.through(knots, -((knots - 0.5) ** 2)),
-            weights=np.array([[0.1, 0.1, 1]], np.float32),
-            biases=np.array([-2.0]),
-            tables={channel: _table(seed + i) for i, channel in enumerate(CHANNELS)},
-            lexicon=lexicon,
-            word_weights=words,
-            readouts=BUILT_IN,
-        )
-
-    def make(**changes: object) -> Codebook:
-        folded = folded_ids(tiny.detector.tokenizer.vocabulary)
-        lexicon = Lexicon(folded, np.ones(512, np.float32))
-        z = folded[tiny.detector.tokenizer.encode("z").ids]
-        from alknet_firewall.codebook.lexical import ngram_buckets
-
-        buckets = np.concatenate(ngram_buckets(np.repeat(z, 2), 512))
-        fields: dict[str, object] = {
-            "fingerprint": tiny.detector.fingerprint,
-            "detector": "a tiny random Llama",
-            "taps": (1, 2),
-            "precisions": ("fp32",),
-            "window": Window(48, 16),
-            "behaviors": {
-                "injection": behavior("injection", 1, lexicon, buckets),
-                "jailbreak": behavior("jailbreak", 2, lexicon, buckets[:0]),
-            },
-            "combined": {channel: _table(i) for i, channel in enumerate(CHANNELS)},
-            "group": ("injection", "jailbreak"),
-            "provenance": {"sources": {"made by hand": 1}, "seed": 0},
-        }
-        return Codebook(**{**fields, **changes})  # type: ignore[arg-type]
-
-    return make
+    """Makes a small random codebook for the tiny model (`tests.tiny`); arguments replace attributes of it."""
+    return partial(tiny_module.make_codebook, tiny.detector)
 
 
 @pytest.fixture
@@ -266,10 +169,6 @@ def settings(tmp_path: Path, tiny: TinyModel, make_codebook: MakeCodebook) -> Pa
     file = tmp_path / "firewall.toml"
     file.write_text(f'codebook = "codebook.safetensors"\nweights = "{tiny.path.as_posix()}"\n')
     return file
-
-
-def _table(seed: int) -> RateTable:
-    return RateTable.fit(np.random.default_rng(seed).normal(-2, 0.5, 2000))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -67,16 +68,23 @@ def windows_of(firewall: Firewall, text: str) -> list[TokenIds]:
     return [np.array(each, np.int32) for each in framed]
 
 
-def open_firewall(threads: int, backend: str = "onnxruntime", precision: str = "auto") -> Firewall:
+def open_firewall(
+    threads: int, backend: str = "onnxruntime", precision: str = "auto", **settings: Any
+) -> Firewall:
     """A firewall that reads texts of any length to their end, and whose faults are not verdicts; loaded.
+
+    Args:
+        threads: As of `FirewallConfig`.
+        backend: As of `FirewallConfig`.
+        precision: As of `FirewallConfig`.
+        settings: Others; they win.
 
     Raises:
         AlknetFirewallError: It cannot be loaded: the backend is not installed, the precision not allowed, ...
     """
-    config = FirewallConfig(
-        threads=threads, backend=backend, precision=precision, on_long="screen_all", on_error="raise"
-    )
-    return Firewall(config).warm_up()
+    usual: dict[str, Any] = {"on_long": "screen_all", "on_error": "raise"}
+    own = {"threads": threads, "backend": backend, "precision": precision}
+    return Firewall(FirewallConfig(**{**usual, **own, **settings})).warm_up()
 
 
 def backend_of(firewall: Firewall) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alknet_firewall.detector.cache import cached_file
+from alknet_firewall.detector.cache import cached, cached_file
 
 CONTENT = b"a graph " * 1000
 
@@ -99,3 +100,75 @@ def test_processes_that_start_at_once(folder: Path) -> None:
     for process in running:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0 and errors == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no links and pipes here")
+@pytest.mark.parametrize("what", ["link", "pipe", "folder", "everybody's"])
+@pytest.mark.parametrize("which", ["note", "file"])
+def test_what_may_be_somebody_elses_is_made_again(
+    folder: Path, tmp_path: Path, which: str, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make = Maker()
+    path = cached_file("graphs", "one", make, ".onnx")
+    assert isinstance(path, Path)
+    [chosen] = [each for each in folder.iterdir() if (each == path) == (which == "file")]
+    content = chosen.read_bytes()
+    if what == "everybody's":
+        chosen.chmod(0o666)
+    else:
+        chosen.unlink()
+        if what == "link":  # even one to the very same bytes: they can change behind our back
+            (tmp_path / "elsewhere").write_bytes(content)
+            chosen.symlink_to(tmp_path / "elsewhere")
+        elif what == "pipe":
+            os.mkfifo(chosen)
+        else:
+            chosen.mkdir()
+    with caplog.at_level(logging.WARNING):
+        again = cached_file("graphs", "one", make, ".onnx")
+    assert make.times == 2 and "is not used" in caplog.text
+    if what == "folder":  # nothing can be put in its place
+        assert again == CONTENT
+        return
+    assert again == path and path.read_bytes() == CONTENT and not path.is_symlink()
+    assert cached_file("graphs", "one", make, ".onnx") == path and make.times == 2
+    if what == "link":
+        assert (tmp_path / "elsewhere").read_bytes() == content, "what a link leads to is never written to"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("which", ["note", "file", "folder"])
+def test_of_another_user(folder: Path, which: str, caplog: pytest.LogCaptureFixture) -> None:
+    make = Maker()
+    path = cached_file("graphs", "one", make, ".onnx")
+    [note] = [each for each in folder.iterdir() if each != path]
+    os.chown({"note": note, "file": path, "folder": folder}[which], 12345, -1)
+    with caplog.at_level(logging.WARNING):
+        again = cached_file("graphs", "one", make, ".onnx")
+    assert make.times == 2 and "belongs to another user" in caplog.text
+    assert again == (CONTENT if which == "folder" else path)
+
+
+def test_a_folder_that_everybody_can_write_to(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+    make = Maker()
+    assert cached_file("graphs", "one", make) == CONTENT and cached("graphs", "two", make) == CONTENT
+    assert "everybody can write to it" in caplog.text and not list(folder.iterdir())
+
+
+def test_a_folder_that_leads_out_of_the_cache(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    folder.symlink_to(elsewhere)
+    assert cached_file("graphs", "one", Maker()) == CONTENT and not list(elsewhere.iterdir())
+
+
+def test_a_cache_that_is_a_link_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path_factory.mktemp("large_disk"))
+    monkeypatch.setenv("ALKNET_FIREWALL_CACHE", str(tmp_path / "link"))
+    make = Maker()
+    for _ in range(2):
+        assert isinstance(cached_file("graphs", "one", make), Path)
+    assert make.times == 1

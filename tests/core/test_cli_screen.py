@@ -190,11 +190,6 @@ def test_help_loads_nothing_heavy() -> None:
         assert name in done.stdout
 
 
-def test_version_names_the_codebook() -> None:
-    found = run("--version")
-    assert re.fullmatch(r"alknet-firewall \d+\.\d+\.\d+ \(codebook [0-9a-f]{12}\)\n", found.stdout)
-
-
 def test_a_verdict_prints_where_the_terminal_is_not_utf8(settings: Path) -> None:
     code = "from alknet_firewall.cli import main; main()"
     done = subprocess.run(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import tracemalloc
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +20,7 @@ from safetensors.numpy import load, save
 from alknet_firewall.behavior import Passage
 from alknet_firewall.codebook.codebook import FORMAT, MAX_BYTES, Codebook, load_codebook, parse_codebook
 from alknet_firewall.codebook.readout import BUILT_IN
+from alknet_firewall.codebook.seal import packed, repacked
 from alknet_firewall.errors import CodebookError
 from alknet_firewall.verdict import CHANNELS
 
@@ -34,9 +37,10 @@ def edited(content: bytes, edit: Edit) -> bytes:
     """The codebook with its metadata and tensors changed."""
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
+    del metadata["checksum"]
     tensors = load(content)
     edit(metadata, tensors)
-    return save(tensors, {KEY: json.dumps(metadata)})
+    return packed(tensors, metadata)
 
 
 def test_round_trip_to_the_same_bytes(
@@ -175,7 +179,7 @@ def test_missing_large_or_no_file(tmp_path: Path) -> None:
         load_codebook(tmp_path)
     with (tmp_path / "large").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(CodebookError, match="is no codebook"):
+    with pytest.raises(CodebookError, match="too many"):
         load_codebook(tmp_path / "large")
 
 
@@ -235,3 +239,96 @@ def test_changed_bytes(in_header: bool, changes: list[tuple[int, int]]) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 32 << 20
+
+
+def test_a_flipped_bit_anywhere_is_refused(content: bytes) -> None:
+    generator = random.Random(0)
+    for _ in range(300):
+        flipped = bytearray(content)
+        flipped[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        with pytest.raises(CodebookError, match="somewhere"):
+            parse_codebook(bytes(flipped), "somewhere")
+
+
+def test_bytes_behind_the_end(content: bytes) -> None:
+    with pytest.raises(CodebookError):
+        parse_codebook(content + b"\0", "somewhere")
+
+
+def without_checksum(content: bytes) -> bytes:
+    document = metadata_of(content)
+    del document["checksum"]
+    return save(load(content), {KEY: json.dumps(document)})
+
+
+def test_without_checksum(content: bytes) -> None:
+    with pytest.raises(CodebookError, match="it has no checksum.*compile it again"):
+        parse_codebook(without_checksum(content), "somewhere")
+    assert repacked(without_checksum(content)) == content
+
+
+@pytest.mark.parametrize("checksum", [None, 7, "", "0" * 64, "A" * 64, "g" * 64])
+def test_a_garbled_checksum(content: bytes, checksum: object) -> None:
+    document = {**metadata_of(content), "checksum": checksum}
+    with pytest.raises(CodebookError, match="somewhere"):
+        parse_codebook(save(load(content), {KEY: json.dumps(document)}), "somewhere")
+
+
+def test_a_checksum_that_stands_twice(content: bytes) -> None:
+    document = metadata_of(content)
+    document["provenance"]["copy"] = document["checksum"]
+    with pytest.raises(CodebookError, match="somewhere"):
+        parse_codebook(save(load(content), {KEY: json.dumps(document)}), "somewhere")
+
+
+def test_the_same_key_twice(content: bytes) -> None:
+    document = json.dumps(metadata_of(content)).replace('"format": 2', '"format": 2, "format": 2')
+    with pytest.raises(CodebookError, match="same key twice"):
+        parse_codebook(save(load(content), {KEY: document}), "somewhere")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "red\x1b[31m", None, 7])
+def test_names_that_must_not_be_shown(content: bytes, name: object) -> None:
+    with pytest.raises(CodebookError) as caught:
+        parse_codebook(edited(content, change("detector", name)), "somewhere")
+    assert "\x1b" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_figures_that_are_not_known(make_codebook: Callable[..., Codebook]) -> None:
+    made = make_codebook(provenance={"held_out": {"auroc": float("nan"), "all": [float("inf"), 1.0]}})
+    loaded = parse_codebook(made.to_bytes(), "here")
+    assert loaded.provenance == {"held_out": {"auroc": None, "all": [None, 1.0]}}
+
+
+def test_halves_of_characters(content: bytes) -> None:
+    document = metadata_of(content)
+    document["provenance"]["note"] = "\ud800"
+    with pytest.raises(CodebookError, match="somewhere"):
+        parse_codebook(save(load(content), {KEY: json.dumps(document)}), "somewhere")
+
+
+def test_many_coordinates_are_not_solved_for(content: bytes) -> None:
+    """64 knots take 62 x 62 numbers a coordinate: a small file must not ask for gigabytes."""
+
+    def edit(metadata: dict[str, Any], tensors: dict[str, Any]) -> None:
+        metadata["behaviors"]["injection"]["readouts"] = ["template_end"] * 5000
+
+    tracemalloc.start()
+    with pytest.raises(CodebookError, match="coordinates"):
+        parse_codebook(edited(content, edit), "somewhere")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 << 20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CodebookError, match="not a regular file"):
+        load_codebook(tmp_path / "pipe")
+
+
+def metadata_of(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    document: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
+    return document

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "packages" / "core" / "src" / "alknet_firewall"
 ADAPTERS = sorted(ROOT.glob("packages/adapter-*"))
 
+LONGEST = 400  # lines
 HEAVY = (
     "numpy",
     "onnx",
@@ -66,8 +67,58 @@ def test_dependencies_point_one_way() -> None:
     assert "3 kept, 0 broken" in ran.stdout
 
 
+def test_no_file_is_over_400_lines() -> None:
+    """What is longer has more than one idea in it; lists of phrases are data."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    files = [ROOT / name for name in listed.stdout.splitlines()] or [
+        *ROOT.glob("packages/*/src/**/*.py"),
+        *ROOT.glob("tests/**/*.py"),
+    ]
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in files if file.is_file()}
+    long = {str(file.relative_to(ROOT)): length for file, length in lengths.items() if length > LONGEST}
+    assert len(lengths) > 100 and long == {}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Rooms are kept apart by the contracts; here single modules, as they are imported when one is loaded."""
+    graphs = pytest.importorskip("grimp")
+    graph = graphs.build_graph("alknet_firewall", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    in_circles = {module for module in imports if module in _reached(imports[module], imports)}
+    assert in_circles == set()
+
+
+def _reached(start: set[str], imports: dict[str, set[str]]) -> set[str]:
+    """What is imported from these modules on, at any remove."""
+    reached, waiting = set(start), list(start)
+    while waiting:
+        new = imports.get(waiting.pop(), set()) - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("Where do I add a behavior?", "docs/plugins.md"),
+        ("Where is the threshold decided?", "packages/core/src/alknet_firewall/codebook/compose.py"),
+    ],
+)
+def test_a_newcomers_question_is_answered(question: str, place: str) -> None:
+    rows = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [row for row in rows if question in row]
+    assert f"]({place})" in row
+    assert (ROOT / place).is_file()
+
+
 def test_adapters_are_found() -> None:
     assert {folder.name for folder in ADAPTERS} == {
+        "adapter-langchain",
+        "adapter-litellm",
         "adapter-llamafirewall",
         "adapter-nemo",
         "adapter-openai-agents",

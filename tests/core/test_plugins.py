@@ -137,7 +137,7 @@ def test_a_broken_plugin_is_left_out_whole_and_the_others_go_on(
     install("bad", code, body=body)
     install("zzz", BEHAVIOR)
     with caplog.at_level(logging.WARNING, "alknet_firewall"):
-        plugins = load_plugins(["aaa", "bad", "zzz"])
+        plugins = load_plugins()
     assert list(plugins.broken) == ["bad"]
     assert told in plugins.broken["bad"]
     assert list(plugins.backends) == [*BUILT_IN, "alknet_test_aaa"]
@@ -145,6 +145,8 @@ def test_a_broken_plugin_is_left_out_whole_and_the_others_go_on(
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert plugins.broken["bad"] in warnings[0]
+    with pytest.raises(PluginError, match=r"asked for by `plugins`, but cannot be loaded: bad: "):
+        load_plugins(["aaa", "bad", "zzz"])
 
 
 def test_an_interrupt_is_not_swallowed(install: Install) -> None:
@@ -157,7 +159,7 @@ def test_nobody_takes_the_place_of_the_built_in_plugin(install: Install) -> None
     install("usurper", BACKEND + "Backend.name = 'onnxruntime'", point="builtin")
     plugins = load_plugins([])
     assert list(plugins.backends) == BUILT_IN
-    plugins = load_plugins(["builtin"])
+    plugins = load_plugins()
     assert type(plugins.backends["onnxruntime"]).__module__ == "alknet_firewall.detector.onnx_runtime"
     assert "'onnxruntime'" in plugins.broken["builtin (alknet_test_usurper)"]
 
@@ -165,7 +167,7 @@ def test_nobody_takes_the_place_of_the_built_in_plugin(install: Install) -> None
 def test_two_plugins_of_one_name_are_told_apart(install: Install) -> None:
     install("one", BEHAVIOR, point="twin")
     install("two", BEHAVIOR, point="twin")
-    plugins = load_plugins(["twin"])
+    plugins = load_plugins()
     assert type(plugins.behaviors["shouting"]).__module__ == "alknet_test_one"
     assert list(plugins.broken) == ["twin (alknet_test_two)"]
 

@@ -160,7 +160,7 @@ def _pickled(folder: Path) -> None:
         (_bytes("cfg.json", b"{"), "cannot be read"),
         (_bytes("cfg.json", b"[" * 100_000), "cannot be read"),
         (_bytes("cfg.json", b"\xff\xfe"), "cannot be read"),
-        (_bytes("cfg.json", b" " * (2 << 20)), "too large"),
+        (_bytes("cfg.json", b" " * (2 << 20)), "too many"),
         (_bytes("cfg.json", None), "cannot be read"),
         (_bytes("sae_weights.safetensors", b""), "damaged or no safetensors file"),
         (_bytes("sae_weights.safetensors", pickle.dumps(_Bomb())), "damaged or no safetensors file"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alknet_firewall.firewall import Firewall
     from alknet_firewall.hosts import Host, describe, shared_firewall
     from alknet_firewall.plugins import hookimpl
+    from alknet_firewall.stream.audit import AuditLog
     from alknet_firewall.stream.holdback import HoldBack
     from alknet_firewall.stream.items import GuardedItems
     from alknet_firewall.text.content import Content, content_text, read_content
@@ -25,6 +26,7 @@ __all__ = [
     "Action",
     "Alarm",
     "AlknetFirewallError",
+    "AuditLog",
     "ConfigError",
     "Content",
     "Firewall",
@@ -42,10 +44,11 @@ __all__ = [
     "read_content",
     "shared_firewall",
 ]
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _HOMES = {
     "AlknetFirewallError": "errors",
+    "AuditLog": "stream.audit",
     "ConfigError": "errors",
     "Content": "text.content",
     "Firewall": "firewall",

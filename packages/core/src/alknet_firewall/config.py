@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -14,6 +15,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from alknet_firewall import config_sources
 from alknet_firewall.config_sources import Keys, Source
 from alknet_firewall.errors import ConfigError
+
+if TYPE_CHECKING:
+    from alknet_firewall.codebook.signature import Trust
 
 _LONGEST_VALUE_SHOWN = 80
 
@@ -71,6 +75,10 @@ class FirewallConfig(_Settings):
         codebook: File of the codebook; None: the bundled one.
         weights: A GGUF file, a folder, or `hub:OWNER/NAME@COMMIT`; None: the default weights.
         allow_moving_revision: Whether a hub repository may be named by branch or tag.
+        signer: Public keys (64 hex digits each), one of which must have signed the codebook, the bundled one
+            included; None: no signature is demanded.
+        min_serial: The lowest serial number of a signed codebook that is accepted; None: any.
+        not_before: The earliest date of signing that is accepted; None: any.
         backend: Name of the detector's backend, or `auto`.
         precision: What the detector computes in, or `auto`.
         threads: Threads that one screening may use; None: the cores that this process may use.
@@ -82,9 +90,13 @@ class FirewallConfig(_Settings):
         behaviors: Settings by name of the behavior.
         batch_wait_ms: How long, in ms, a text given to `screen_async` may wait for others to be screened with it.
         max_waiting: Texts that may wait in `screen_async`; the answer to more is that of `on_error`, at once.
+        deadline_ms: How long, in ms, a call of `screen`, `screen_many` or `screen_async` may take, waiting included;
+            what has no verdict by then gets that of `on_error`. None: as long as it takes.
         cache_verdicts: Verdicts kept for texts that come again, by hash; 0: none.
         stream_memory_mb: What all streams together may keep of the windows they are reading, in MB; beyond it those
             that were idle for longest read their window anew when they go on.
+        state_key: Secret of at least 16 characters that states of conversations are authenticated with; None: they
+            carry a checksum only.
         plugins: Entry points to load in addition to the built-in ones; None: all that are installed.
 
     Raises:
@@ -94,6 +106,9 @@ class FirewallConfig(_Settings):
     codebook: Path | None = None
     weights: str | None = None
     allow_moving_revision: bool = False
+    signer: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] | None = Field(None, min_length=1)
+    min_serial: int | None = Field(None, ge=0)
+    not_before: date | None = None
     backend: str = "auto"
     precision: str = "auto"
     threads: int | None = Field(None, ge=1)
@@ -105,8 +120,10 @@ class FirewallConfig(_Settings):
     behaviors: dict[str, BehaviorSettings] = {}
     batch_wait_ms: float = Field(0.0, ge=0, le=1000)
     max_waiting: int = Field(1024, ge=1)
+    deadline_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     cache_verdicts: int = Field(0, ge=0)
     stream_memory_mb: float = Field(256.0, ge=0, allow_inf_nan=False)
+    state_key: str | None = Field(None, min_length=16, repr=False, exclude=True)
     plugins: tuple[str, ...] | None = None
 
     def __init__(self, /, *sources: Source, **arguments: Any) -> None:
@@ -128,6 +145,26 @@ class FirewallConfig(_Settings):
     @classmethod
     def _review_is_milder(cls, review: float, info: ValidationInfo) -> float | None:
         return _at_least(review, "block_false_alarm_rate", info)
+
+    @field_validator("signer", mode="before")
+    @classmethod
+    def _several_signers(cls, signer: Any) -> Any:
+        return tuple(signer.lower().replace(",", " ").split()) if isinstance(signer, str) else signer
+
+    @field_validator("min_serial", "not_before")
+    @classmethod
+    def _of_a_signature(cls, value: Any, info: ValidationInfo) -> Any:
+        # Without a signer anybody could write a later number or date into the file.
+        if value is not None and info.data.get("signer") is None and "signer" in info.data:
+            raise PydanticCustomError("alone", "needs `signer`, the public key that the codebook is signed with")
+        return value
+
+    @property
+    def trust(self) -> Trust | None:
+        """Whose signature a codebook needs; None: nobody's."""
+        from alknet_firewall.codebook.signature import Trust  # settings are read without numpy
+
+        return None if self.signer is None else Trust(self.signer, self.min_serial, self.not_before)
 
     @classmethod
     def from_file(cls, path: str | Path, **arguments: Any) -> FirewallConfig:
@@ -177,7 +214,8 @@ def _explain(
             lines.append(f"{origin.name(keys)}: unknown key; {_nearest(model, keys, origin)}")
         else:
             allowed = _allowed(error) + _partner(error, sources, keys)
-            lines.append(f"{origin.name(keys)} = {_short(error['input'])}: {allowed}")
+            shown = "..." if keys[-1:] == ("state_key",) else _short(error["input"])  # a secret
+            lines.append(f"{origin.name(keys)} = {shown}: {allowed}")
     return lines
 
 

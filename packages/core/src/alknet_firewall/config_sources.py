@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alknet_firewall.errors import ConfigError
+from alknet_firewall.files import printable, read_bounded, told
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,6 +22,7 @@ NOT_SETTINGS = frozenset({"ALKNET_FIREWALL_CACHE"})
 """Variables with our prefix that are read elsewhere."""
 
 _VARIABLE = "environment variable"
+_LARGEST = 1 << 20  # bytes of a settings file
 
 Keys = tuple[int | str, ...]
 """Where a setting lies: the names of the tables around it, and its own."""
@@ -44,7 +46,7 @@ class Source:
 
     def spelling(self, keys: Keys) -> str:
         """The setting `keys` as this source spells it: `behaviors.harmful.action`, or the variable's name."""
-        parts = [str(key) for key in keys]
+        parts = [printable(str(key), 80) for key in keys]
         return PREFIX + "__".join(parts).upper() if self.origin == _VARIABLE else ".".join(parts)
 
     def holds(self, keys: Keys) -> bool:
@@ -166,9 +168,9 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+        data = read_bounded(path, _LARGEST)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ConfigError(f"{path}: cannot be read: {told(error)}") from error
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -2,13 +2,13 @@
 
     text - normalise - tokenise - window - detector - readout - codebook - compose - Verdict
 
-`Engine.judge` walks the chain, a `Tally` keeps the strongest window of each behavior, `Engine.verdict` turns the tally
-into an answer.
+`Engine.judge` walks the chain, or `Engine.judging` in steps; a `Tally` keeps the strongest window of each behavior,
+`Engine.verdict` turns the tally into an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,12 +25,14 @@ from alknet_firewall.detector.growing import GrowingText
 from alknet_firewall.detector.protocol import FloatArray, Stage, States
 from alknet_firewall.detector.weights import Weights, open_weights
 from alknet_firewall.errors import CodebookError, DetectorError
-from alknet_firewall.passages import Piece, pieces
+from alknet_firewall.passages import SLICE_CHARS, Piece, slice_pieces
 from alknet_firewall.plugins import Plugins, load_plugins
 from alknet_firewall.policy import action_of, check_settings, group_of, limit_of, thresholds_of
 from alknet_firewall.verdict import Action, Span, Verdict
 
 _GATHERED = 64  # windows that are sorted by length before they are put into batches
+_CHARS_A_TOKEN = 64
+"""No text that says anything has so many characters a token: more are long text, however little is left of it."""
 
 
 @dataclass
@@ -47,9 +49,22 @@ class Engine:
 
     def judge(self, texts: Sequence[str], channels: Sequence[str]) -> list[Verdict]:
         """Screens texts, all at once as far as memory allows; a fault is raised."""
+        judging = self.judging(texts, channels)
+        while True:
+            try:
+                next(judging)
+            except StopIteration as end:
+                verdicts: list[Verdict] = end.value
+                return verdicts
+
+    def judging(self, texts: Sequence[str], channels: Sequence[str]) -> Generator[None, None, list[Verdict]]:
+        """As `judge`, in steps of at most a slice of text or a batch of the detector; returns the verdicts."""
         tallies = [Tally() for _ in texts]
-        for index, piece, evidence in self._read(texts, channels, tallies):
-            self.add(tallies[index], piece, evidence)
+        for found in self._read(texts, channels, tallies):
+            if found is not None:
+                index, piece, evidence = found
+                self.add(tallies[index], piece, evidence)
+            yield
         return [self.verdict(tally, channel) for tally, channel in zip(tallies, channels)]
 
     def add(self, tally: Tally, piece: Piece, evidence: Mapping[str, Evidence]) -> None:
@@ -58,27 +73,46 @@ class Engine:
 
     def windows(self, text: str, channel: str) -> Iterator[Mapping[str, Evidence]]:
         """By behavior, what is found in each window of a text (not always in the order of the text)."""
-        for _, _, evidence in self._read([text], [channel], [Tally()]):
-            yield evidence
+        for found in self._read([text], [channel], [Tally()]):
+            if found is not None:
+                yield found[2]
 
     def _read(
         self, texts: Sequence[str], channels: Sequence[str], tallies: Sequence[Tally]
-    ) -> Iterator[tuple[int, Piece, Mapping[str, Evidence]]]:
-        """Windows of texts with what was found in them: the number of the text, the window, the evidence."""
+    ) -> Iterator[tuple[int, Piece, Mapping[str, Evidence]] | None]:
+        """Windows of texts with what was found in them: the number of the text, the window, the evidence.
+
+        None stands behind each slice: there may be nothing in it, and whoever reads may want to stop.
+        """
         waiting: list[tuple[int, Piece]] = []
+        window, tokenizer = self.codebook.window, self.detector.tokenizer
         for index, text in enumerate(texts):
-            window = self.codebook.window
-            cut = pieces(text, self.detector.tokenizer, window.size, window.overlap)
-            for piece in self.allowed(cut, tallies[index]):
-                waiting.append((index, piece))
-                if len(waiting) == _GATHERED:
-                    yield from self.assessed(waiting, channels)
-                    waiting = []
+            for end, cut in slice_pieces(text, tokenizer, window.size, window.overlap):
+                self.reaches(end, tallies[index])
+                for piece in self.allowed(cut, tallies[index]):
+                    waiting.append((index, piece))
+                    if len(waiting) == _GATHERED:
+                        yield from self.assessed(waiting, channels)
+                        waiting = []
+                yield None
+                if tallies[index].truncated:
+                    break
         yield from self.assessed(waiting, channels)
+
+    def reaches(self, end: int, tally: Tally) -> None:
+        """Notes that the next slice of a text ends at a character: `on_long` holds for long text without tokens, too.
+
+        A hundred million invisible characters, or one and the same, are few tokens and much work.
+        """
+        most = max(2 * SLICE_CHARS, _CHARS_A_TOKEN * self.config.max_tokens)
+        if self.config.on_long != "screen_all" and end > most:
+            tally.truncated = True
 
     def allowed(self, cut: Iterable[Piece], tally: Tally) -> Iterator[Piece]:
         """Those of the windows of a text that are to be read, up to what `on_long` allows; the tally notes it."""
         window = self.codebook.window
+        if tally.truncated:
+            return
         for piece in cut:
             if piece.decoded is not None:  # said before in another way: bounded, and no more of the text
                 yield piece
@@ -256,9 +290,9 @@ def load_engine(config: FirewallConfig) -> Engine:
     """
     plugins = load_plugins(config.plugins)
     if config.codebook is None:
-        codebook = bundled_codebook(plugins.readouts)
+        codebook = bundled_codebook(plugins.readouts, config.trust)
     else:
-        codebook = load_codebook(config.codebook, plugins.readouts)
+        codebook = load_codebook(config.codebook, plugins.readouts, config.trust)
     weights = open_weights(config.weights, allow_moving_revision=config.allow_moving_revision)
     if max(codebook.taps) > weights.architecture.n_layers:
         raise _other_detector(codebook, weights, f"a model of {weights.architecture.n_layers} blocks")

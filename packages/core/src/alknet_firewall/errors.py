@@ -24,7 +24,11 @@ class DetectorError(AlknetFirewallError):
 
 
 class OverloadedError(AlknetFirewallError):
-    """More texts wait to be screened than `max_waiting` allows."""
+    """More texts wait to be screened than `max_waiting` allows, or than can be answered before the deadline."""
+
+
+class DeadlineError(AlknetFirewallError):
+    """There was no verdict before the deadline."""
 
 
 class StreamError(AlknetFirewallError):

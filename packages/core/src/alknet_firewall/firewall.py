@@ -6,22 +6,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alknet_firewall.arguments import check_channel, check_text
+from alknet_firewall.arguments import check_channel, check_deadline, check_text
 from alknet_firewall.config import FirewallConfig
+from alknet_firewall.deadline import Deadline
 from alknet_firewall.engine import Engine, load_engine
-from alknet_firewall.errors import OverloadedError
+from alknet_firewall.errors import DeadlineError, OverloadedError
 from alknet_firewall.faults import verdict_on_fault
 from alknet_firewall.forks import keep_for_ever, renew_in_children
-from alknet_firewall.gather import Gatherer
+from alknet_firewall.gather import BATCH_ITEMS, Gatherer
 from alknet_firewall.stream.memory import SharedMemory
 from alknet_firewall.verdict import Verdict
 from alknet_firewall.verdict_cache import VerdictCache
+from alknet_firewall.waiting import size_of, verdict_in_time, verdict_in_time_async
 
 if TYPE_CHECKING:
+    from alknet_firewall.gather.lane import Promise
     from alknet_firewall.stream.async_stream import AsyncTextStream
     from alknet_firewall.stream.conversation import Conversation
     from alknet_firewall.stream.guard import GuardedStream
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
     from alknet_firewall.stream.text_stream import TextStream
 
 _CHUNK_TEXTS, _CHUNK_CHARS = 256, 1 << 20  # that screen_many has in hand at a time
+_BYTES_A_TOKEN = 4  # of text as people write it: of long text no more is read than `max_tokens`
+
+_Asked = tuple[str, str]
+"""A text and its channel."""
 
 
 class Firewall:
@@ -73,35 +81,46 @@ class Firewall:
                     self._engine = load_engine(self.config)
         return self._engine
 
-    def screen(self, text: str, channel: str = "user") -> Verdict:
+    def screen(self, text: str, channel: str = "user", *, deadline_ms: float | None = None) -> Verdict:
         """Screens one text.
 
         Args:
             text: Any text. It is never logged.
             channel: Where it comes from: `user`, `document`, `tool` or `response`.
+            deadline_ms: How long this call may take, in ms, loading and waiting included; None: the setting
+                `deadline_ms`, `math.inf`: as long as it takes. With a deadline another thread does the work.
 
         Returns:
-            The verdict. A fault while screening becomes a verdict by the policy `on_error`, with `error` set.
+            The verdict. A fault while screening, or a deadline that passes, becomes a verdict by the policy `on_error`,
+            with `error` set.
 
         Raises:
-            TypeError: `text` is not a string.
-            ValueError: `channel` is none of the four.
+            TypeError: `text` is not a string, or `deadline_ms` no number.
+            ValueError: `channel` is none of the four, or `deadline_ms` is not above 0.
         """
+        deadline = self._deadline(deadline_ms)
         check_text(text)
         check_channel(channel)
-        return self._screened([(text, channel)])[0]
+        if deadline is None:
+            return self._screened([(text, channel)])[0]
+        return self._in_time([(text, channel)], deadline)[0]
 
-    def screen_many(self, texts: Iterable[str], channel: str = "user") -> list[Verdict]:
+    def screen_many(
+        self, texts: Iterable[str], channel: str = "user", *, deadline_ms: float | None = None
+    ) -> list[Verdict]:
         """Screens many texts, in batches: the same verdicts as one by one, in order.
 
         Args:
             texts: Any number; what is iterated over is read little by little, and never held as a whole.
             channel: Where they come from, as of `screen`.
+            deadline_ms: As of `screen`, for all of them together: what is not screened by then gets the verdict of
+                `on_error`.
 
         Raises:
-            TypeError: `texts` is one string, or one of them is not a string.
-            ValueError: `channel` is none of the four.
+            TypeError: `texts` is one string, or one of them is not a string; `deadline_ms` is no number.
+            ValueError: `channel` is none of the four, or `deadline_ms` is not above 0.
         """
+        deadline = self._deadline(deadline_ms)
         if isinstance(texts, (str, bytes, bytearray, Mapping)) or not isinstance(texts, Iterable):
             raise TypeError(
                 f"screen_many takes a list of texts, not {type(texts).__name__}; pass one text to screen()"
@@ -109,27 +128,27 @@ class Firewall:
         check_channel(channel)
         verdicts: list[Verdict] = []
         for chunk in _chunks(texts):
-            verdicts += self._screened([(text, channel) for text in chunk])
+            asked = [(text, channel) for text in chunk]
+            verdicts += self._screened(asked) if deadline is None else self._in_time(asked, deadline)
         return verdicts
 
-    async def screen_async(self, text: str, channel: str = "user") -> Verdict:
+    async def screen_async(
+        self, text: str, channel: str = "user", *, deadline_ms: float | None = None
+    ) -> Verdict:
         """As `screen`; the event loop goes on meanwhile, and texts of many callers are screened together.
 
         The text of a caller that is cancelled is not screened; its place is free when its turn comes. If more than
-        `max_waiting` texts wait already, the verdict is that of `on_error`, with `error` set.
+        `max_waiting` texts wait already, or the verdict is expected after the deadline, the verdict is that of
+        `on_error` at once, with `error` set.
         """
-        import asyncio  # here, as it takes a while, and whoever awaits this has it already
-
+        deadline = self._deadline(deadline_ms)
         check_text(text)
         check_channel(channel)
-        known = self._verdicts.get(text, channel)
-        if known is not None:
-            return known
-        try:
-            answer = self._gatherer.submit((text, channel), len(text))
-        except OverloadedError as error:
-            return verdict_on_fault(self.config, error, channel)
-        return await asyncio.wrap_future(answer)
+        answer = self._answer((text, channel), deadline)
+        if isinstance(answer, Verdict):
+            return answer
+        on_fault = partial(verdict_on_fault, self.config, channel=channel)
+        return await verdict_in_time_async(answer, deadline, on_fault)
 
     def stream(
         self,
@@ -230,14 +249,48 @@ class Firewall:
         self._lock = threading.Lock()
         self._verdicts = VerdictCache(self.config.cache_verdicts)
         self._stream_memory = SharedMemory(int(self.config.stream_memory_mb * 1e6))
-        self._gatherer: Gatherer[Firewall, tuple[str, str], Verdict] = Gatherer(
+        self._gatherer: Gatherer[Firewall, _Asked, Verdict] = Gatherer(
             self,
             Firewall._screened,
+            Firewall._screening,
             max_waiting=self.config.max_waiting,
             wait=self.config.batch_wait_ms / 1000,
         )
 
-    def _screened(self, asked: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def _deadline(self, deadline_ms: float | None) -> Deadline | None:
+        check_deadline(deadline_ms)
+        return Deadline.after(self.config.deadline_ms if deadline_ms is None else deadline_ms)
+
+    def _answer(self, asked: _Asked, deadline: Deadline | None) -> Promise[Verdict] | Verdict:
+        """A verdict that is known, or that of the policy where it would come too late; else what is worked on."""
+        text, channel = asked
+        known = self._verdicts.get(text, channel)
+        if known is not None:
+            return known
+        most = len(text) if self.config.on_long == "screen_all" else _BYTES_A_TOKEN * self.config.max_tokens
+        try:
+            if deadline is not None and deadline.passed:
+                raise deadline.error()
+            return self._gatherer.submit(asked, size_of(text, most), deadline)
+        except (OverloadedError, DeadlineError) as error:
+            return verdict_on_fault(self.config, error, channel)
+
+    def _in_time(self, asked: Sequence[_Asked], deadline: Deadline) -> list[Verdict]:
+        """Verdicts by a deadline, through the queue: a thread that hangs keeps no caller waiting."""
+        verdicts: list[Verdict] = []
+        at_once = min(BATCH_ITEMS, self.config.max_waiting)
+        for first in range(0, len(asked), at_once):
+            group = asked[first : first + at_once]
+            answers = [self._answer(one, deadline) for one in group]
+            for answer, (_, channel) in zip(answers, group):
+                if isinstance(answer, Verdict):
+                    verdicts.append(answer)
+                else:
+                    on_fault = partial(verdict_on_fault, self.config, channel=channel)
+                    verdicts.append(verdict_in_time(answer, deadline, on_fault))
+        return verdicts
+
+    def _screened(self, asked: Sequence[_Asked]) -> list[Verdict]:
         """Verdicts on texts, each with its channel: those that are known, and for the others those of the engine."""
         verdicts = [self._verdicts.get(text, channel) for text, channel in asked]
         new = [one for one, verdict in zip(asked, verdicts) if verdict is None]
@@ -247,7 +300,17 @@ class Firewall:
         fresh = iter(judged)
         return [next(fresh) if verdict is None else verdict for verdict in verdicts]
 
-    def _judged(self, asked: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def _screening(self, asked: _Asked) -> Generator[None, None, Verdict]:
+        """As `_screened` for one text, in steps."""
+        text, channel = asked
+        try:
+            [verdict] = yield from self.engine.judging([text], [channel])
+        except Exception as error:
+            return verdict_on_fault(self.config, error, channel)
+        self._verdicts.put(text, verdict)
+        return verdict
+
+    def _judged(self, asked: Sequence[_Asked]) -> list[Verdict]:
         try:
             return self.engine.judge([text for text, _ in asked], [channel for _, channel in asked])
         except Exception as error:

@@ -55,7 +55,7 @@ def shared_firewall(config: Firewall | FirewallConfig | Mapping[str, Any] | None
         return config.warm_up()
     if not isinstance(config, FirewallConfig):
         config = FirewallConfig(**(config or {}))
-    key = config.model_dump_json()
+    key = f"{config.model_dump_json()} {config.state_key}"  # no dump holds the secret
     with _lock:  # held while loading, so that two threads do not load the same engine twice
         if key not in _firewalls:
             _firewalls[key] = Firewall(config).warm_up()

@@ -155,12 +155,20 @@ def pieces(
         overlap: Tokens that a window shares with the one before.
         decode: Whether decoded views are cut, too.
     """
+    for _, cut in slice_pieces(text, tokenizer, size, overlap, decode=decode):
+        yield from cut
+
+
+def slice_pieces(
+    text: str, tokenizer: Tokenizer, size: int, overlap: int, *, decode: bool = True
+) -> Iterator[tuple[int, Iterator[Piece]]]:
+    """As `pieces`, a slice at a time: where it ends in the text, and its windows, cut when they are asked for."""
     cutter = Cutter(tokenizer, size, overlap, decode=decode)
     for start, end in slices(text, SLICE_CHARS):
-        yield from cutter.add(text[start:end], start)
+        yield end, cutter.add(text[start:end], start)
     last = cutter.last()
     if last is not None:
-        yield last
+        yield len(text), iter([last])
 
 
 def view_pieces(view: View, start: int, tokenizer: Tokenizer, size: int, overlap: int) -> Iterator[Piece]:
@@ -182,11 +190,5 @@ def marked(piece: Piece, undone: npt.NDArray[np.int64]) -> Piece:
 
 def _tokenize(normalised: NormalisedText, start: int, tokenizer: Tokenizer) -> _Tokens:
     encoding = tokenizer.encode(normalised.text)
-    offsets = encoding.offsets
-    if normalised.offsets is None:
-        origin = offsets.astype(np.int64)
-    else:
-        origin = np.array([normalised.original_span(int(a), int(b)) for a, b in offsets], np.int64).reshape(
-            -1, 2
-        )
-    return _Tokens(normalised.text, encoding.ids, offsets, origin + start)
+    origin = normalised.original_spans(encoding.offsets) + start
+    return _Tokens(normalised.text, encoding.ids, encoding.offsets, origin)

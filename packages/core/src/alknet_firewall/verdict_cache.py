@@ -9,9 +9,13 @@ from dataclasses import replace
 
 from alknet_firewall.verdict import Verdict
 
+_LONGEST = 1 << 20  # characters: hashing a longer text would hold up the event loop
+
 
 class VerdictCache:
-    """The verdicts on the texts asked for last. Holds hashes of texts, no text; safe to share between threads.
+    """The verdicts on the texts asked for last, but for very long ones.
+
+    It holds hashes of texts, no text, and is safe to share between threads.
 
     It belongs to one loaded firewall: what else decides a verdict (codebook, weights, settings) is the same for all
     that is in it. Spans refer to the text as it was given, so that is what is hashed, and not its normalised form.
@@ -29,7 +33,7 @@ class VerdictCache:
 
     def get(self, text: str, channel: str) -> Verdict | None:
         """The verdict on `text` as `channel`, if it is known."""
-        if not self._size:
+        if not self._size or len(text) > _LONGEST:
             return None
         key = _key(text, channel)
         with self._lock:
@@ -41,7 +45,7 @@ class VerdictCache:
 
     def put(self, text: str, verdict: Verdict) -> None:
         """Keeps a verdict on `text`; not one of a fault, which may have passed by the next time."""
-        if not self._size or verdict.error is not None:
+        if not self._size or len(text) > _LONGEST or verdict.error is not None:
             return
         key, kept = _key(text, verdict.channel), _copy(verdict)
         with self._lock:

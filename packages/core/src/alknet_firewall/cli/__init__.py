@@ -7,4 +7,4 @@ def main() -> None:
     """The console script `alknet-firewall`."""
     from alknet_firewall.cli.app import app
 
-    app()
+    app(prog_name="alknet-firewall")  # its name in help and completion, however it was started

@@ -13,7 +13,11 @@ from typer.core import TyperGroup
 
 from alknet_firewall.errors import AlknetFirewallError
 
-_COMMANDS = ("screen", "evaluate", "compare", "calibrate", "drift", "compile", "inspect", "states", "doctor")
+_COMMANDS = (
+    "screen", "evaluate", "compare", "calibrate", "drift", "compile", "inspect", "keygen", "sign", "verify", "states",
+    "serve", "doctor", "playground", "screen-files", "mcp-proxy",
+    "screen-dataset", "report",
+)  # fmt: skip
 _PACKAGE = "alknet_firewall.cli"
 
 
@@ -38,7 +42,6 @@ app = typer.Typer(
     cls=_Program,
     help="Screens untrusted text before a language model reads it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,15 +51,11 @@ app = typer.Typer(
 def _show_version(wanted: bool) -> None:
     if not wanted:
         return
-    from alknet_firewall import __version__
-    from alknet_firewall.cli.codebooks import open_codebook
-    from alknet_firewall.errors import CodebookError
+    from alknet_firewall.cli.render import visible
+    from alknet_firewall.cli.version import version_lines
 
-    try:
-        told = f"codebook {open_codebook(None).fingerprint[:12]}"
-    except CodebookError:
-        told = "no bundled codebook"
-    typer.echo(f"alknet-firewall {__version__} ({told})")
+    for told in version_lines():
+        typer.echo(visible(told))
     raise typer.Exit
 
 
@@ -64,7 +63,9 @@ def _show_version(wanted: bool) -> None:
 def _program(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show version and fingerprints, and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -72,9 +73,10 @@ def _program(
 
 def _wire() -> None:
     for name in _COMMANDS:
-        module = f"{_PACKAGE}.{name}"
+        own = name.replace("-", "_")
+        module = f"{_PACKAGE}.{own}"
         if importlib.util.find_spec(module) is not None:
-            app.command(name)(getattr(importlib.import_module(module), f"{name}_command"))
+            app.command(name)(getattr(importlib.import_module(module), f"{own}_command"))
     for name in ("weights", "sae"):
         app.add_typer(importlib.import_module(f"{_PACKAGE}.{name}").app, name=name)
 

@@ -106,6 +106,8 @@ def _parse(line: str, file: Path, number: int) -> tuple[Given, str | None]:
     if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
         raise DataError(f"{where}: expected a JSON object with a string `text`")
     label, channel = fields.get("label"), fields.get("channel")
+    if not isinstance(label, (str, int, float, type(None))):
+        raise DataError(f"{where}: `label` must be a string, got {type(label).__name__}")
     if channel is not None and channel not in CHANNELS:
         raise DataError(f"{where}: `channel` is {str(channel)[:40]!r}; expected one of {', '.join(CHANNELS)}")
     return Given(fields["text"], file, number, None if label is None else str(label)), channel

@@ -1,11 +1,11 @@
 """The artefact: behaviors with their directions, densities and calibration, tied to one detector.
 
-Stored as safetensors (no code can hide in it) with one JSON document as metadata. Compiling twice gives the same bytes.
+Stored as safetensors (no code can hide in it) with one JSON document as metadata, under a checksum (`seal.py`).
+Compiling twice gives the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -13,25 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from alknet_firewall.codebook.calibration import RateTable
 from alknet_firewall.codebook.model import CodebookBehavior, Coordinates, Lexicon
 from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN, PEAK, Readout, is_feature
+from alknet_firewall.codebook.seal import Seal, Tensors, Unsealed, opened, packed
+from alknet_firewall.codebook.signature import Trust, check_signature
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.errors import CodebookError
+from alknet_firewall.files import printable, read_bounded, told
 from alknet_firewall.verdict import CHANNELS
 
 FORMAT = 2
 BUNDLED = "the bundled codebook"
 MAX_BYTES = 64 << 20
 _MAX_KNOTS = 64  # splines are solved for in memory that grows with its square
-_METADATA_KEY = "alknet_firewall"
+_MOST_COORDINATES = 4096  # of all behaviors
+_MOST_BEHAVIORS = 64
+_LONGEST_NAME = 200  # characters of what is shown: names of behaviors, of the detector, of readouts
 _OWN = "own"  # a table behind another: of the traffic where it is used
-
-Tensors = dict[str, npt.NDArray[Any]]
+_TYPES = {
+    "taps": "I32", "queries": "F32", "directions": "F32", "offsets": "F32", "thresholds": "F32", "weights": "F32",
+    "knots": "F64", "benign": "F64", "attack": "F64", "words": "F16", "rarity": "F16", "folded": "U32",
+    "log_odds": "F64", "log_rates": "F64", "tail": "F64",
+}  # fmt: skip
+"""What each tensor is stored as, by the last part of its name: a smaller type would grow when it is read."""
 
 
 @dataclass(frozen=True)
@@ -94,63 +102,69 @@ class Codebook:
             "group": list(self.group),
             "combined": sorted(self.combined),
             "cascade": None if self.cascade is None else dict(self.cascade),
-            "provenance": dict(self.provenance),
+            "provenance": _finite(self.provenance),
         }
-        # One key: safetensors does not keep the order of several, and the same codebook must give the same bytes.
-        ordered = {key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)}
-        return save(ordered, {_METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)})
+        return packed(tensors, metadata)
 
 
-def load_codebook(path: Path, readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+def load_codebook(
+    path: Path, readouts: Mapping[str, Readout] = BUILT_IN, trust: Trust | None = None
+) -> Codebook:
     """Reads a codebook, checking everything before it is used.
 
     Args:
         path: A file that `alknet-firewall compile` wrote.
         readouts: Those at hand, by name.
+        trust: Whose signature is demanded; None: nobody's.
 
     Raises:
-        CodebookError: The file is missing, damaged, of a newer format, or needs a readout that is not there.
+        CodebookError: The file is missing, damaged, of a newer format, needs a readout that is not there, or lacks the
+            signature that is demanded.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CodebookError(f"{path}: {path.stat().st_size} bytes is no codebook (at most {MAX_BYTES})")
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise CodebookError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return parse_codebook(content, str(path), readouts)
+    return parse_codebook(codebook_bytes(path), str(path), readouts, trust)
 
 
-def bundled_codebook(readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+def bundled_codebook(readouts: Mapping[str, Readout] = BUILT_IN, trust: Trust | None = None) -> Codebook:
     """The codebook that comes with the package.
 
     Raises:
-        CodebookError: It is missing or damaged.
+        CodebookError: It is missing or damaged, or lacks the signature that is demanded.
     """
+    return parse_codebook(codebook_bytes(None), BUNDLED, readouts, trust)
+
+
+def codebook_bytes(path: Path | None) -> bytes:
+    """The file of a codebook as it is, unchecked but for its size; None: the one that comes with the package.
+
+    Raises:
+        CodebookError: It is missing, cannot be read, or is larger than any codebook.
+    """
+    if path is None:
+        try:
+            return files("alknet_firewall").joinpath("data", "codebook.safetensors").read_bytes()
+        except OSError as error:
+            raise CodebookError(f"{BUNDLED} is missing from this installation ({error.strerror})") from error
     try:
-        content = files("alknet_firewall").joinpath("data", "codebook.safetensors").read_bytes()
-    except OSError as error:
-        raise CodebookError(f"{BUNDLED} is missing from this installation ({error.strerror})") from error
-    return parse_codebook(content, BUNDLED, readouts)
+        return read_bounded(path, MAX_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise CodebookError(f"{path}: cannot be read ({told(error)})") from error
 
 
-def parse_codebook(content: bytes, where: str, readouts: Mapping[str, Readout] = BUILT_IN) -> Codebook:
+def parse_codebook(
+    content: bytes, where: str, readouts: Mapping[str, Readout] = BUILT_IN, trust: Trust | None = None
+) -> Codebook:
     """As `load_codebook`, from bytes; `where` names them in errors."""
     try:
-        metadata = _metadata(content)
-        if metadata["format"] != FORMAT:
-            raise CodebookError(
-                f"{where}: codebook format {metadata['format']}, this version reads format {FORMAT}; "
-                "upgrade alknet-firewall, or compile the codebook again"
-            )
-        tensors = load(content)
-        for name, tensor in tensors.items():
-            with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
-                sound = tensor.dtype.kind in "iu" or np.isfinite(tensor.astype(np.float32)).all()
-            if not sound:
-                raise CodebookError(f"{where}: tensor {name!r} holds NaN or infinity; the file is damaged")
-        return _unpack(metadata, tensors, readouts)
+        seal = opened(content)
+        if trust is not None:
+            check_signature(seal, trust, where)
+        return _parsed(seal, content, where, readouts)
     except CodebookError:
         raise
+    except Unsealed as error:
+        raise CodebookError(
+            f"{where}: damaged, or changed after it was written ({error}); get it again, or compile it again"
+        ) from error
     except (
         SafetensorError,
         LookupError,
@@ -161,19 +175,26 @@ def parse_codebook(content: bytes, where: str, readouts: Mapping[str, Readout] =
         RecursionError,
     ) as error:
         raise CodebookError(
-            f"{where}: damaged or not a codebook ({type(error).__name__}: {error})"
+            f"{where}: damaged or not a codebook ({type(error).__name__}: {printable(str(error))})"
         ) from error
 
 
-def _metadata(content: bytes) -> dict[str, Any]:
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > len(content) - 8:
-        raise ValueError("the header is cut")
-    header = json.loads(content[8 : 8 + length])
-    metadata = json.loads(header["__metadata__"][_METADATA_KEY])
-    if not isinstance(metadata, dict):
-        raise ValueError("the metadata is not an object")
-    return metadata
+def _parsed(seal: Seal, content: bytes, where: str, readouts: Mapping[str, Readout]) -> Codebook:
+    told_format = seal.metadata["format"]
+    if told_format != FORMAT:
+        raise CodebookError(
+            f"{where}: codebook format {printable(str(told_format), 40)}, this version reads format {FORMAT}; "
+            "upgrade alknet-firewall, or compile the codebook again"
+        )
+    for name, entry in seal.entries.items():
+        _expect(_TYPES.get(name.rsplit(".", 1)[-1]) == entry.dtype, f"tensor {name!r} is of type {entry.dtype}")
+    tensors: Tensors = load(content)
+    for name, tensor in tensors.items():
+        with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
+            sound = tensor.dtype.kind in "iu" or np.isfinite(tensor.astype(np.float32)).all()
+        if not sound:
+            raise CodebookError(f"{where}: tensor {printable(name)!r} holds NaN or infinity; the file is damaged")
+    return _unpack(seal.metadata, tensors, readouts)
 
 
 def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str, Readout]) -> Codebook:
@@ -182,12 +203,15 @@ def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str
         rarity, folded = tensors["lexicon.rarity"], tensors["lexicon.folded"]
         _expect(rarity.ndim == 1 and folded.ndim == 1 and len(rarity) > 0, "lexicon is misshapen")
         lexicon = Lexicon(folded.astype(np.uint64), rarity.astype(np.float32))
+    listed = metadata["behaviors"]
+    _expect(isinstance(listed, dict) and 0 < len(listed) <= _MOST_BEHAVIORS, f"not 1 to {_MOST_BEHAVIORS} behaviors")
+    coordinates = sum(len(described["readouts"]) for described in listed.values())
+    _expect(coordinates <= _MOST_COORDINATES, f"{coordinates} coordinates (at most {_MOST_COORDINATES})")
     behaviors = {
-        name: _unpack_behavior(name, described, tensors, lexicon, readouts)
-        for name, described in metadata["behaviors"].items()
+        _name(name): _unpack_behavior(name, described, tensors, lexicon, readouts)
+        for name, described in listed.items()
     }
     taps = tuple(int(tap) for tap in metadata["taps"])
-    _expect(len(behaviors) > 0, "it has no behavior")
     _expect(
         all(set(b.coordinates.taps.tolist()) <= set(taps) for b in behaviors.values()), "a tap is not listed"
     )
@@ -211,10 +235,10 @@ def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str
         "a behavior reads deeper than the first tap of the cascade and has no weights for windows that stop there",
     )
     return Codebook(
-        fingerprint=str(metadata["fingerprint"]),
-        detector=str(metadata["detector"]),
+        fingerprint=_name(metadata["fingerprint"]),
+        detector=_name(metadata["detector"]),
         taps=taps,
-        precisions=tuple(str(precision) for precision in metadata["precisions"]),
+        precisions=tuple(_name(precision) for precision in metadata["precisions"]),
         window=Window(size, overlap),
         behaviors=behaviors,
         combined={channel: _unpack_table(f"combined.{channel}", tensors) for channel in metadata["combined"]},
@@ -232,9 +256,9 @@ def _pack_behavior(behavior: CodebookBehavior, tensors: Tensors) -> dict[str, An
     tensors[f"{prefix}.offsets"] = coordinates.offsets.astype(np.float32)
     if coordinates.thresholds is not None:
         tensors[f"{prefix}.thresholds"] = coordinates.thresholds.astype(np.float32)
-    tensors[f"{prefix}.knots"] = behavior.benign.knots
-    tensors[f"{prefix}.benign"] = behavior.benign.values
-    tensors[f"{prefix}.attack"] = behavior.attack.values
+    tensors[f"{prefix}.knots"] = behavior.benign.knots.astype(np.float64)
+    tensors[f"{prefix}.benign"] = behavior.benign.values.astype(np.float64)
+    tensors[f"{prefix}.attack"] = behavior.attack.values.astype(np.float64)
     tensors[f"{prefix}.weights"] = behavior.weights.astype(np.float32)
     if behavior.word_weights is not None:
         tensors[f"{prefix}.words"] = behavior.word_weights.astype(np.float16)
@@ -255,7 +279,7 @@ def _unpack_behavior(
     lexicon: Lexicon | None,
     readouts: Mapping[str, Readout],
 ) -> CodebookBehavior:
-    names = tuple(str(readout) for readout in described["readouts"])
+    names = tuple(_name(readout) for readout in described["readouts"])
     plugged = {name for name in names if not is_feature(name)} - {ATTENTION, PEAK}
     for missing in sorted(plugged - set(readouts)):
         raise CodebookError(
@@ -321,9 +345,9 @@ def _unpack_behavior(
 
 
 def _pack_table(table: RateTable, prefix: str, tensors: Tensors) -> None:
-    tensors[f"{prefix}.log_odds"] = table.log_odds
-    tensors[f"{prefix}.log_rates"] = table.log_rates
-    tensors[f"{prefix}.tail"] = np.array([table.decay, table.count, table.windows_exponent])
+    tensors[f"{prefix}.log_odds"] = table.log_odds.astype(np.float64)
+    tensors[f"{prefix}.log_rates"] = table.log_rates.astype(np.float64)
+    tensors[f"{prefix}.tail"] = np.array([table.decay, table.count, table.windows_exponent], np.float64)
     if table.own is not None:
         _pack_table(table.own, f"{prefix}.{_OWN}", tensors)
 
@@ -344,6 +368,22 @@ def _unpack_table(prefix: str, tensors: Tensors) -> RateTable:
     if names == prefix and f"{prefix}.{_OWN}.tail" in tensors:
         own = _unpack_table(f"{prefix}.{_OWN}", tensors)
     return RateTable(log_odds, log_rates, float(decay), float(count), float(exponent), own)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: a figure that is not known is null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _name(value: Any) -> str:
+    """Something that is shown: in verdicts, errors and tables."""
+    sound = isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()
+    _expect(sound, "a name is no short text")
+    return str(value)
 
 
 def _expect(condition: bool, why: str) -> None:

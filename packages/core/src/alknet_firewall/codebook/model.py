@@ -25,7 +25,12 @@ from alknet_firewall.codebook.readout import (
 )
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.errors import CodebookError
+from alknet_firewall.text.wordless import is_word
 
+ONE_WORD = "one word"
+"""Contribution, below 0, to the evidence of a window that is one word: trigger words alone ask for nothing."""
+
+_NO_ORDER = 8.0  # log-odds: more than what a word can bring, less than what would look like an error
 
 @dataclass(frozen=True)
 class Coordinates:
@@ -200,4 +205,6 @@ class CodebookBehavior:
             if weight:
                 contributions[name] = contributions.get(name, 0.0) + float(value)
         contributions["bias"] = bias
+        if is_word(passage.text):
+            contributions[ONE_WORD] = -_NO_ORDER
         return Evidence(sum(contributions.values()), contributions, (parts @ slopes).astype(np.float32))

@@ -16,6 +16,7 @@ from alknet_firewall.verdict import CHANNELS
 
 BENIGN_LABELS = ("benign", "hard_negative", "honest")
 ATTACK_LABELS = ("injection", "jailbreak")
+_LONGEST_LINE = 64 << 20  # characters
 LABELS = (*BENIGN_LABELS, *ATTACK_LABELS, "harmful", "deception")
 
 
@@ -63,7 +64,9 @@ def read_rows(paths: Iterable[Path]) -> Iterator[Row]:
 def _read_file(file: Path) -> Iterator[Row]:
     try:
         with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE + 1), ""), 1):
+                if len(line) > _LONGEST_LINE:
+                    raise DataError(f"{file}, line {number}: is longer than {_LONGEST_LINE} characters")
                 if line.strip():
                     yield _parse_row(line, file, number)
     except OSError as error:
@@ -87,12 +90,15 @@ def _parse_row(line: str, file: Path, number: int) -> Row:
         raise DataError(f"{where}: `label` is {str(label)[:40]!r}; expected one of {', '.join(LABELS)}")
     if channel not in CHANNELS:
         raise DataError(f"{where}: `channel` is {str(channel)[:40]!r}; expected one of {', '.join(CHANNELS)}")
-    optional = {key: str(fields.get(key) or "") for key in ("gid", "payload", "position", "lang")}
-    source = str(fields.get("source") or file.stem)
+    optional = {key: fields.get(key) or "" for key in ("source", "gid", "payload", "position", "lang")}
+    for key, value in optional.items():
+        if not isinstance(value, (str, int, float)):
+            raise DataError(f"{where}: `{key}` must be a string, got {type(value).__name__}")
+        optional[key] = str(value)
     return Row(
         text,
         label,
-        source,
+        optional["source"] or file.stem,
         channel,
         optional["gid"],
         optional["payload"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alknet_firewall.errors import WeightsError
+from alknet_firewall.files import printable
 
 EMBEDDING = "model.embed_tokens.weight"
 _LARGEST = {
@@ -18,7 +20,11 @@ _LARGEST = {
     "n_heads": 1 << 12,
     "n_kv_heads": 1 << 12,
     "head_size": 1 << 12,
+    "mlp_size": 1 << 20,
+    "vocabulary": 1 << 24,
 }
+_LEAST = {"mlp_size": 0}
+_LONGEST_NAME = 64
 
 
 def block_tensors(layer: int) -> tuple[str, ...]:
@@ -71,8 +77,14 @@ class Architecture:
     def __post_init__(self) -> None:
         """Refuses sizes that no decoder has: tables are allocated by them before any tensor is looked at."""
         for name, largest in _LARGEST.items():
-            if not 1 <= getattr(self, name) <= largest:
-                raise ValueError(f"{name} {getattr(self, name)} (it lies in 1..{largest})")
+            if not _LEAST.get(name, 1) <= getattr(self, name) <= largest:
+                raise ValueError(f"{name} {getattr(self, name):.12g} (it lies in {_LEAST.get(name, 1)}..{largest})")
+        if not (0 < self.rope_theta < math.inf and 0 < self.norm_eps < 1):
+            raise ValueError(f"rope_theta {self.rope_theta} or norm_eps {self.norm_eps}")
+        if self.n_heads % self.n_kv_heads or self.head_size % 2:
+            raise ValueError(f"{self.n_heads} heads, {self.n_kv_heads} of keys, of size {self.head_size}")
+        if not self.family.isprintable() or len(self.family) > _LONGEST_NAME:
+            raise ValueError("the name of its family")
 
     def mathematics(self) -> list[str]:
         """What decides the states besides the tensors; numbers as float32, as one door stores them."""
@@ -111,7 +123,7 @@ class Architecture:
                 ),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise WeightsError(f"{where}: GGUF metadata lacks or garbles {error}") from error
+            raise WeightsError(f"{where}: GGUF metadata lacks or garbles {printable(str(error))}") from error
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> Architecture:
@@ -138,7 +150,7 @@ class Architecture:
                 variations=_variations(config, rope),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            raise WeightsError(f"{where}: lacks or garbles {error}") from error
+            raise WeightsError(f"{where}: lacks or garbles {printable(str(error))}") from error
 
 
 def _variations(config: Mapping[str, Any], rope: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,10 @@
-"""Things made once and kept in the user's cache folder: written atomically, verified before use, never required."""
+"""Things made once and kept in the user's cache folder: written atomically, verified before use, never required.
+
+What is read is a regular file of this user (or of root) in a folder of this user that others cannot write to, with the
+checksum that it was written with. Anything else is made again. So a cache folder that lies where others can write, such
+as `/tmp`, costs time and never decides what is computed. Whoever can act as this user can write both content and
+checksum: against that no file of this user helps.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +12,16 @@ import hashlib
 import logging
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
+from alknet_firewall.files import open_regular
+
+_LARGEST_NOTE = 64 << 20  # bytes of what is read whole
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
 
@@ -34,7 +45,7 @@ def cached(kind: str, described: str, make: Callable[[], bytes]) -> bytes:
     if content is None:
         content = make()
         try:
-            write_atomically(path, hashlib.sha256(content).digest() + content)
+            _write(path, hashlib.sha256(content).digest() + content)
         except OSError as error:
             _warn(path.parent, error)
     return content
@@ -65,8 +76,8 @@ def cached_file(kind: str, described: str, make: Callable[[], bytes], suffix: st
     digest = hashlib.sha256(content).digest()
     path = note.with_name(digest.hex() + suffix)
     try:
-        write_atomically(path, content)
-        write_atomically(note, hashlib.sha256(digest).digest() + digest)
+        _write(path, content)
+        _write(note, hashlib.sha256(digest).digest() + digest)
     except OSError as error:
         _warn(note.parent, error)
         return content
@@ -92,9 +103,65 @@ def _warn(folder: Path, error: OSError) -> None:
     _log.warning("%s cannot be written (%s): %s will be made again at each start", folder, error, folder.name)
 
 
-def _read_verified(path: Path) -> bytes | None:
+def _write(path: Path, content: bytes) -> None:
+    """As `write_atomically`, into a folder that is this user's own.
+
+    Raises:
+        OSError: It cannot be written, or the folder is not to be trusted.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    why = _not_ours(path.parent)
+    if why is not None:
+        raise PermissionError(1, why)
+    write_atomically(path, content)
+
+
+def _open_ours(path: Path) -> BinaryIO | None:
+    """A file of the cache, open; None where there is none that can be trusted."""
+    if not os.path.lexists(path):
+        return None
+    why = _not_ours(path.parent) or ("it is a link" if path.is_symlink() else None)
+    if why is None:
+        try:
+            file = open_regular(path)
+        except OSError as error:
+            why = error.strerror
+        else:
+            why = _another_owner(os.fstat(file.fileno()))
+            if why is None:
+                return file
+            file.close()
+    _log.warning("%s is not used: %s", path, why)
+    return None
+
+
+def _not_ours(folder: Path) -> str | None:
+    """Why what lies in a folder of the cache may have been put there by somebody else; None if it may not."""
     try:
-        stored = path.read_bytes()
+        if folder.resolve().parent != cache_folder().resolve():
+            return "its folder is a link that leads out of the cache"
+        above = cache_folder().stat()
+        sticky = bool(above.st_mode & stat.S_ISVTX)  # as /tmp: nobody can put another folder in the place of ours
+        return _another_owner(folder.stat()) or (None if sticky else _another_owner(above))
+    except OSError as error:
+        return error.strerror
+
+
+def _another_owner(found: os.stat_result) -> str | None:
+    if not hasattr(os, "geteuid"):  # Windows: the folder is in the user's profile
+        return None
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to another user ({found.st_uid})"
+    return "everybody can write to it" if found.st_mode & stat.S_IWOTH else None
+
+
+def _read_verified(path: Path) -> bytes | None:
+    file = _open_ours(path)
+    if file is None:
+        return None
+    try:
+        with file:
+            stored = file.read(_LARGEST_NOTE)
     except OSError:
         return None
     digest, content = stored[:_DIGEST_SIZE], stored[_DIGEST_SIZE:]
@@ -105,9 +172,14 @@ def _read_verified(path: Path) -> bytes | None:
 
 
 def _is_sound(path: Path, digest: bytes) -> bool:
+    file = _open_ours(path)
+    if file is None:
+        return False
     total = hashlib.sha256()
     try:
-        hash_file(path, total)
+        with file:
+            while piece := file.read(1 << 20):
+                total.update(piece)
     except OSError:
         return False
     if total.digest() != digest:

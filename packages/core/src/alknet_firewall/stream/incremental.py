@@ -175,6 +175,7 @@ class Screening:
         cutter, tally = self._exact.fork(decode=True), self._tally.copy()
         looks: list[Look] = []
         unknown: list[Piece] = []
+        self._engine.reaches(self._start + len(text), tally)
         for number, piece in self._cut(cutter, tally, text, last):
             known = None if number is None else self._known.get(number)
             if known is not None and _same(known.piece, piece):
@@ -260,7 +261,10 @@ class Screening:
     def _assessed(self, pieces: Sequence[Piece]) -> list[Look]:
         """Looks at windows, as many at a time as go together; in their order."""
         channels = [self._channel] * len(pieces)
-        found = {at: Look(piece, own) for at, piece, own in self._engine.assessed(list(enumerate(pieces)), channels)}
+        found = {
+            at: Look(piece, own)
+            for at, piece, own in self._engine.assessed(list(enumerate(pieces)), channels)
+        }
         return [found[at] for at in range(len(pieces))]
 
     def _look_for_disguises(self, more: str = "") -> None:

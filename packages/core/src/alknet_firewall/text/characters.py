@@ -1,8 +1,8 @@
 """What the normaliser must know of each code point, as two tables that NumPy can index.
 
-The tables are filled from `unicodedata`, a block of 256 code points when a text first shows one of them: an
-ASCII service never pays for it, and the first Chinese text pays a few milliseconds. Filling a block twice
-writes the same values, so threads need no lock.
+The tables are filled from `unicodedata`, each code point when a text first shows it: nobody pays for more than
+there is in the text, so that no short text can make the firewall look up all of Unicode. Filling a place twice writes
+the same values, so threads need no lock.
 """
 
 from __future__ import annotations
@@ -32,12 +32,22 @@ WORD = 8
 BARE = 16
 """Flag: printable ASCII, or a letter of Latin, Greek or Cyrillic: what carries few marks or none."""
 
+PHRASES = frozenset(
+    map(
+        chr,
+        (
+            *(0x3307, 0x3315, 0x3316, 0x3317, 0x3319, 0x331A, 0x3320, 0x332B, 0x332E, 0x3332, 0x3334, 0x3336),
+            *(0x3347, 0x334A, 0x3356, 0x33AE, 0x33AF, 0xFDFA, 0xFDFB),
+        ),
+    )
+)
+"""Characters that NFKC would turn into more than four: units of measure, and two phrases in Arabic."""
+
 _N_CODE_POINTS = 0x110000
-_BLOCK = 256
 
 _replacement: CodePoints = np.zeros(_N_CODE_POINTS, dtype=np.uint32)  # (0x110000,), see `_replace`
 _flags: npt.NDArray[np.uint8] = np.zeros(_N_CODE_POINTS, dtype=np.uint8)  # (0x110000,)
-_filled: npt.NDArray[np.bool_] = np.zeros(_N_CODE_POINTS // _BLOCK, dtype=np.bool_)
+_filled: npt.NDArray[np.bool_] = np.zeros(_N_CODE_POINTS, dtype=np.bool_)  # (0x110000,)
 
 # Invisible (Default_Ignorable_Code_Point), yet not of category Cf: joiners, fillers, variation selectors.
 _IGNORABLE = frozenset(
@@ -85,13 +95,13 @@ def flags(points: CodePoints) -> npt.NDArray[np.uint8]:
 
 
 def _fill_for(points: CodePoints) -> None:
-    blocks = points // _BLOCK
-    unknown = blocks[~_filled[blocks]]
-    for block in np.unique(unknown).tolist():
-        for point in range(block * _BLOCK, (block + 1) * _BLOCK):
-            _replacement[point] = _replace(point)
-            _flags[point] = _flag(point)
-        _filled[block] = True  # last, so that another thread never reads a half-filled block as filled
+    unknown = points[~_filled[points]]
+    if not len(unknown):
+        return
+    found = np.unique(unknown)
+    _replacement[found] = [_replace(point) for point in found.tolist()]
+    _flags[found] = [_flag(point) for point in found.tolist()]
+    _filled[found] = True  # last, so that another thread never reads a place that is not filled as filled
 
 
 def _replace(point: int) -> int:
@@ -117,7 +127,7 @@ def _flag(point: int) -> int:
     first = unicodedata.normalize("NFKD", character)[0]
     is_mark = unicodedata.category(first).startswith("M")
     continues = is_mark or ord(first) in _MERGING_LETTERS
-    unstable = unicodedata.normalize("NFKC", character) != character
+    unstable = character not in PHRASES and unicodedata.normalize("NFKC", character) != character
     kind = unicodedata.category(character)[0]
     of_word = kind in "LNM"
     bare = 0x20 <= point < 0x7F or (kind == "L" and any(start <= point < end for start, end in _BARE_SCRIPTS))

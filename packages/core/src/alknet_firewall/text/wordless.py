@@ -19,6 +19,11 @@ _RUN = re.compile(r"(?:[A-Z]?[a-z]{2,}|[-_./+\r\n])+")
 _SHORT = 64
 """Characters: longer base64 has runs of letters between + and / by chance."""
 
+_WORD = 24
+"""Characters of the longest word, or label, that cannot be a sentence of its own."""
+
+_AROUND = " \t\n.,:;!?\"'`()[]{}<>#*=-"
+
 _LETTERS = 8
 """Different characters that a run must have: data often repeat one, as AAAA."""
 
@@ -26,6 +31,12 @@ _LETTERS = 8
 def is_label(text: str) -> bool:
     """Whether a string is a label or an id, such as `call_x9Qz7`, and no sentence written without spaces."""
     return bool(_LABEL.fullmatch(text)) and not _JOINED.search(text) and not any(_runs(text))
+
+
+def is_word(text: str) -> bool:
+    """Whether a text is one short word or label, with nothing but signs around it: `system`, `"ok".`, `- id:`."""
+    word = text.strip(_AROUND)
+    return 0 < len(word) <= _WORD and is_label(word)
 
 
 def spoken_in(payload: str) -> Iterator[str]:

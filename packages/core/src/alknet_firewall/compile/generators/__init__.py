@@ -22,6 +22,7 @@ from alknet_firewall.compile.generators import (
     tasks,
     user_prompts,
     world,
+    worn,
 )
 from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
@@ -41,6 +42,7 @@ GENERATORS: Mapping[str, Generator] = {
     "tasks": tasks.generate,
     "user_prompts": user_prompts.generate,
     "world": world.generate,
+    "worn": worn.generate,  # in no default count: see docs/adaptive.md
 }
 
 

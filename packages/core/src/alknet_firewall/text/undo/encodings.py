@@ -13,15 +13,15 @@ import numpy as np
 from alknet_firewall.text.undo.edits import Edit
 from alknet_firewall.text.undo.numerals import find_numerals
 from alknet_firewall.text.undo.reading import CODE, Reading
-from alknet_firewall.text.undo.words import prose
+from alknet_firewall.text.undo.words import legible, prose
 
 SHORTEST = 16
 """Characters of the shortest run of base64, base32 or hex that is looked at."""
 
 _FEW = 8  # characters: of what decodes to fewer, nothing can be told unless it is words
 _UNREADABLE = bytes([*range(9), 11, 12, *range(14, 32), 127])
-_BETWEEN_LINES = re.compile(r"[ \t]*\n[ \t>|#*/]*")
-_LAST_LINE = re.compile(r"[ \t]*\n[ \t>|#*/]*[A-Za-z0-9+/_-]{1,15}(?![^\s\"'`)=])")
+_BETWEEN_LINES = re.compile(r"[ \t]{0,80}\n[ \t>|#*/]{0,80}")
+_LAST_LINE = re.compile(r"[ \t]{0,80}\n[ \t>|#*/]{0,80}[A-Za-z0-9+/_-]{1,15}(?![^\s\"'`)=])")
 _NOT_ALPHABET = re.compile(r"[^A-Za-z0-9+/_-]+")
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2}){8,})")
 _BASE32 = re.compile(r"[A-Z2-7]{16,}={0,6}")
@@ -34,7 +34,7 @@ class Decoded:
     Attributes:
         kind: Its encoding.
         edit: What it stands for.
-        certain: Whether that reads as prose; else it can be read, but may be anything.
+        certain: Whether that is text; else it can be read, but may be anything.
     """
 
     kind: str
@@ -122,5 +122,5 @@ def _judged(kind: str, start: int, end: int, data: bytes) -> Decoded | None:
     if broken > 0.1 * len(meaning):
         return None
     meaning = meaning.replace("\ufffd", "")
-    certain = prose(meaning)
+    certain = prose(meaning) or (not broken and legible(meaning))
     return Decoded(kind, Edit(start, end, meaning), certain) if certain or len(meaning) >= _FEW else None

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from alknet_firewall.text.undo.edits import Edit, Finding
 from alknet_firewall.text.undo.reading import Reading
-from alknet_firewall.text.undo.words import prose
+from alknet_firewall.text.undo.words import legible, prose
 
 FOREIGN_LETTERS = 8
 """So many escaped letters of another script than Latin are evidence."""
@@ -91,7 +91,7 @@ def _sentences(text: str) -> list[int]:
 
 
 def _is_sentence(meaning: str) -> bool:
-    return meaning.count(" ") >= _FEWEST_SPACES and prose(meaning)
+    return meaning.count(" ") >= _FEWEST_SPACES and (prose(meaning) or legible(meaning))
 
 
 def _finding(text: str, edits: Iterable[Edit | None], places: Iterable[int] = ()) -> Finding:

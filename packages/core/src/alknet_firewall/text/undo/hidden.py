@@ -16,7 +16,7 @@ FEWEST_OF_LABEL = 6
 
 _CJK = 0x3040  # from here on words are written without spaces, of some two characters each
 
-_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]{0,20})([^<>]{0,4000})>")
+_TAG = re.compile(r"<(/?)([A-Za-z](?:[A-Za-z0-9-]{0,19}(?![A-Za-z0-9-])|[A-Za-z0-9-]{20}))([^<>]{0,4000})>")
 _ATTRIBUTE = re.compile(
     r"\b(?:alt|title|aria-label|aria-description|placeholder|content|summary|value|data-[a-z-]{1,20})\s{0,4}=\s{0,4}"
     r"(?:\"([^\"]{8,4000})\"|'([^']{8,4000})')",

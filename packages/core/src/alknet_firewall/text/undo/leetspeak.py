@@ -52,10 +52,13 @@ def plain(word: str) -> str:
 def unleeted(token: str) -> str | None:
     """The English word that a token with signs for letters stands for, or None."""
     choices: list[str] = []
+    open_choices = 0
     for sign in token:
         letters = LETTERS.get(sign, sign)
-        open_choices = sum(len(choice) > 1 for choice in choices)
-        choices.append(letters if open_choices < _MOST_CHOICES else letters[0])
+        if open_choices == _MOST_CHOICES:
+            letters = letters[0]
+        open_choices += len(letters) > 1
+        choices.append(letters)
     for letters_of_it in product(*choices):
         word = "".join(letters_of_it)
         if known(word):
@@ -85,11 +88,14 @@ def _candidates(reading: Reading) -> Iterator[_Candidate]:
         if place.start() >= done:
             start = signs.rfind(b" ", done, place.start()) + 1 or done
             token = _TOKEN.match(reading.text, start)
-            if token:
-                done = token.end()
-                candidate = _candidate(token.group(), start)
-                if any(sign in LETTERS for sign in candidate.text):
-                    yield candidate
+            if token is None:  # too long, or of another script in part: nothing else begins within it
+                end = signs.find(b" ", place.end())
+                done = end if end >= 0 else len(signs)
+                continue
+            done = token.end()
+            candidate = _candidate(token.group(), start)
+            if any(sign in LETTERS for sign in candidate.text):
+                yield candidate
 
 
 def _read(token: str) -> tuple[int, str, str | None]:

@@ -27,6 +27,7 @@ _QUOTES = [  # a pattern each: searched faster
     for quote in "\"'`"
 ]
 _TAGS = re.compile(r"(?:<!--(?:(?!-->)[^<]){0,300}-->|</?[A-Za-z!][^<>]{0,200}>){1,20}")
+_HOLLOW = re.compile(r"(?:<([A-Za-z]{1,10})></\1>)+")
 _EDGE = re.compile(r"[*~`]{1,3}")
 
 Joint = tuple[int, int]
@@ -42,6 +43,7 @@ class _Cut:
         joints: Half-open ranges of what lies between the parts.
         word: The parts together.
         compound: Whether it may be written so, as `well-known` and `co-operate`.
+        hollow: Whether nothing but empty elements cut it, which show nothing: nobody needs them, in any language.
     """
 
     start: int
@@ -49,11 +51,12 @@ class _Cut:
     joints: tuple[Joint, ...]
     word: str
     compound: bool
+    hollow: bool
 
     @property
     def telling(self) -> bool:
         """Whether it is a word only when put together."""
-        return not self.compound and len(self.word) >= _SHORTEST_WORD and known(self.word)
+        return self.hollow or (not self.compound and len(self.word) >= _SHORTEST_WORD and known(self.word))
 
 
 def find_splits(reading: Reading) -> Iterator[Finding]:
@@ -137,7 +140,8 @@ def _cut(reading: Reading, joints: Sequence[Joint]) -> Iterator[_Cut]:
     if word.isalpha():
         compound = any(len(part) > _SHORT and known(part) for part in parts) or all(map(known, parts))
         compound = compound or parts[0].lower() in _PREFIXES
-        yield _Cut(start, end, tuple(joints), word, compound)
+        hollow = all(_HOLLOW.fullmatch(text, *joint) for joint in joints)
+        yield _Cut(start, end, tuple(joints), word, compound, hollow)
 
 
 def _edits(text: str, near: Sequence[_Cut], fewest: int) -> list[Edit]:
@@ -146,7 +150,7 @@ def _edits(text: str, near: Sequence[_Cut], fewest: int) -> list[Edit]:
         return []
     edits: list[Edit] = []
     for cut in near:
-        if not known(cut.word) and (cut.compound or len(telling) < _CERTAIN):
+        if not (cut.hollow or known(cut.word)) and (cut.compound or len(telling) < _CERTAIN):
             continue
         edits += [Edit(first, last, "") for first, last in cut.joints]
         if _EDGE.fullmatch(text, *cut.joints[0]):  # what opens **ig**nore, or closes ig**nore**

@@ -50,10 +50,10 @@ def _joined(text: str, values: Mapping[str, str]) -> Iterator[Edit]:
     left = len(text)  # however often the names are used, not more than the text comes of it
     for uses in _expressions(text, values):
         pieces = [values[use.group()] for use in uses]
-        whole = "".join(pieces)
-        left -= len(whole)
+        left -= sum(map(len, pieces))
         if left < 0:
             return
+        whole = "".join(pieces)
         if _cuts_words(pieces) or _hides_a_sentence(whole, [use.group() for use in uses]):
             yield Edit(uses[0].start(), uses[-1].end(), whole)
 

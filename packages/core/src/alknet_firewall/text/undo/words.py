@@ -14,6 +14,7 @@ _UNKNOWN_LETTER = 12.0  # cost of a letter that belongs to no word; a common wor
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _VOWELS = frozenset("aeiouyæøœıươAEIOUYÆØŒƯƠ")
 _BEYOND_LATIN = 0x2FF
+_LEGIBLE, _LEGIBLE_WORDS = 24, 3  # characters; words of three letters or more
 _FEWEST_LETTERS = 4  # and different ones, of another script than Latin
 
 
@@ -52,6 +53,18 @@ def prose(text: str) -> bool:
     if len(words) == 1 and not text.strip(" \n.,;:!?\"'").isalpha():
         return False  # a name with a number, more likely
     return english(words) or (body >= 0.85 * len(text) and _shaped_like_words(words))
+
+
+def legible(text: str) -> bool:
+    """Whether decoded bytes are text of any kind, data and code too, in any language: chance makes none.
+
+    Args:
+        text: What bytes stand for. One random byte in three is printable, so a few lines of that are no accident.
+    """
+    if len(text) < _LEGIBLE or not all(sign.isprintable() or sign in "\t\r\n" for sign in text):
+        return False
+    letters = sum(sign.isalpha() for sign in text)
+    return letters >= 0.5 * len(text) and sum(len(word) > 2 for word in words_of(text)) >= _LEGIBLE_WORDS
 
 
 def english(words: list[str]) -> bool:
