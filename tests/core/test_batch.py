@@ -22,6 +22,8 @@ from typer.testing import CliRunner
 from alknet_firewall import Firewall, FirewallConfig
 from alknet_firewall.batch import Format, Job, Result, screen_dataset
 from alknet_firewall.batch.columns import NAMES
+from alknet_firewall.batch.output import Output
+from alknet_firewall.batch.tally import Tally
 from alknet_firewall.cli.app import app
 from alknet_firewall.errors import AlknetFirewallError, DataError
 
@@ -123,7 +125,7 @@ def test_malformed_rows_are_set_aside_and_the_run_goes_on(config: FirewallConfig
 def test_malformed_csv(config: FirewallConfig, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(b'id,text\n1,a\n2\n3,"b"x\n4,"two\nlines"\n5,\xff\n6,c\n7,"open\n8,d\n')
     result = run(config, tmp_path / "in.csv", tmp_path / "out.jsonl", part_rows=2)
-    assert [row["id"] for row in read_jsonl(tmp_path / "out.jsonl")] == ["1", "4", "6"]
+    assert [row["id"] for row in read_jsonl(tmp_path / "out.jsonl")] == ["1", "4", "6", "8"]
     assert result.rejected is not None
     assert [row["line"] for row in read_jsonl(result.rejected)] == [3, 4, 7, 9]
     (tmp_path / "twice.csv").write_text("a,a\n1,2\n")
@@ -315,3 +317,79 @@ def test_the_command(settings: Path, tmp_path: Path) -> None:
     assert command().exit_code == 2
     write_jsonl(source, [{"text": "fine"}])
     assert command("-o", tmp_path / "fine.jsonl").exit_code == 0
+
+
+def test_a_stray_quote_takes_nothing_else_with_it(config: FirewallConfig, tmp_path: Path) -> None:
+    """However the file is cut into parts, the same rows come out, and one line is set aside."""
+    rows = [f'{i},"fine,\nover lines"\n' if i % 5 == 0 else f"{i},fine\n" for i in range(40)]
+    rows[7] = '7,"never closed\n'
+    rows[23] = '23,"closed "too early\n'
+    table = tmp_path / "in.csv"
+    table.write_text("id,text\n" + "".join(rows))
+    for part_rows in (3, 100):
+        out = tmp_path / f"out{part_rows}.jsonl"
+        result = run(config, table, out, part_rows=part_rows)
+        assert [int(row["id"]) for row in read_jsonl(out)] == [i for i in range(40) if i not in (7, 23)]
+        assert result.rejected is not None
+        aside = read_jsonl(result.rejected)
+        assert [row["row"] for row in aside] == [rows[7], rows[23]]
+
+
+def test_names_that_are_no_unicode_stop_no_run(config: FirewallConfig, tmp_path: Path) -> None:
+    rows = tmp_path / "in.jsonl"
+    rows.write_text('{"text": "a"}\n{"text": "b", "\\ud800": 1}\n')
+    assert run(config, rows, tmp_path / "out.csv").tally.rows == 2
+
+
+def test_the_output_of_a_run_is_not_its_input(config: FirewallConfig, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": text} for text in texts(12)])
+    run(config, source, tmp_path / "folder")
+    part = tmp_path / "folder" / "part-000000.jsonl"
+    before = part.read_bytes()
+    job = Job((str(part),), str(tmp_path / "folder"), prefix="again_")
+    with pytest.raises(DataError, match="belongs to the output"):
+        screen_dataset(job, config, processes=1, overwrite=True)
+    assert part.read_bytes() == before
+    aside = write_jsonl(tmp_path / "out.jsonl.rejected.jsonl", [{"text": "a"}])
+    with pytest.raises(DataError, match="belongs to the output"):
+        run(config, aside, tmp_path / "out.jsonl")
+
+
+def test_what_was_half_written_is_removed(config: FirewallConfig, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": text} for text in texts(12)])
+    folder = tmp_path / "folder"
+    (folder / "_screening").mkdir(parents=True)
+    ours = [folder / ".part-000000.jsonl.99.tmp", tmp_path / ".one.jsonl.99.tmp"]
+    theirs = tmp_path / ".one.jsonl.gz.99.tmp"  # of another output
+    for half in (*ours, theirs):
+        half.touch()
+    run(config, source, folder)
+    run(config, source, tmp_path / "one.jsonl")
+    assert not any(half.exists() for half in ours) and theirs.exists()
+
+
+def test_a_part_that_is_gone_is_screened_again(config: FirewallConfig, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": text} for text in texts(12)])
+    done = Output(str(tmp_path / "out"), Format.JSONL, False)
+    done.notes.mkdir(parents=True)
+    marker = {"run": "x", **Tally(rows=10).to_dict()}
+    done.marker(0).write_text(json.dumps(marker))
+    assert done.done(0, "x") is None
+    done.part(0).write_bytes(source.read_bytes())
+    assert done.done(0, "x") == Tally(rows=10)
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "state"),
+    [({"splits": ["."]}, None), ({"splits": ["../out"]}, None), ({"splits": 7}, None), ({"splits": ["x"]}, [1])],
+)
+def test_a_saved_data_set_that_leads_elsewhere(
+    config: FirewallConfig, tmp_path: Path, dictionary: dict[str, Any], state: object
+) -> None:
+    saved, split = tmp_path / "saved", tmp_path / "saved" / "x"
+    split.mkdir(parents=True)
+    (saved / "dataset_dict.json").write_text(json.dumps(dictionary))
+    if state is not None:
+        (split / "state.json").write_text(json.dumps({"_data_files": state}))
+    with pytest.raises(DataError, match="saved"):
+        run(config, saved, tmp_path / "out.jsonl")

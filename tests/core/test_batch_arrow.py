@@ -145,3 +145,30 @@ def test_without_pyarrow_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r'pip install "alknet-firewall\[batch\]"'):
         run(config, tmp_path / "in.jsonl", tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_text_that_is_not_utf8_is_set_aside(config: FirewallConfig, tmp_path: Path, suffix: str) -> None:
+    """Some writers leave such; Arrow reads it and fails when it is looked at."""
+    ends, letters = b"".join(n.to_bytes(4, "little") for n in (0, 5, 7, 12)), b"hello\xff\xfeworld"
+    text = pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(ends), pa.py_buffer(letters)])
+    pq.write_table(pa.table({"text": text, "n": [1, 2, 3]}), tmp_path / "in.parquet")
+    result = run(config, tmp_path / "in.parquet", tmp_path / f"out.{suffix}")
+    assert (result.tally.rows, result.tally.rejected) == (2, 1) and result.rejected is not None
+    aside = json.loads(result.rejected.read_text())
+    assert aside["line"] == 2 and "not UTF-8" in aside["problem"]
+    assert json.loads(aside["row"]) == {"text": "//4=", "n": 2}
+
+
+def test_a_column_that_is_there_twice(config: FirewallConfig, tmp_path: Path) -> None:
+    for name in ("text", "other"):
+        twice = pa.Table.from_arrays([pa.array(["a"])] * 3, names=["text", name, name])
+        pq.write_table(twice, tmp_path / "in.parquet")
+        with pytest.raises(DataError, match=f"names a column twice: {name}"):
+            run(config, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+def test_names_that_are_no_unicode_stop_no_run(config: FirewallConfig, tmp_path: Path) -> None:
+    rows = tmp_path / "in.jsonl"
+    rows.write_text('{"text": "a"}\n{"text": "b", "\\ud800": 1}\n')
+    assert run(config, rows, tmp_path / "out.parquet").tally.rows == 2

@@ -157,6 +157,26 @@ def test_a_folder_that_everybody_can_write_to(folder: Path, caplog: pytest.LogCa
     assert "everybody can write to it" in caplog.text and not list(folder.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away")
+def test_a_folder_beside_which_another_user_can_put_things(folder: Path) -> None:
+    make = Maker()
+    cached_file("graphs", "one", make)
+    folder.parent.chmod(0o1777)  # as /tmp, where nobody but its owner can rename what belongs to others
+    assert isinstance(cached_file("graphs", "one", make), Path) and make.times == 1
+    os.chown(folder.parent, 12345, -1)
+    assert cached_file("graphs", "one", make) == CONTENT and make.times == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away")
+def test_a_folder_that_a_group_can_write_to(folder: Path) -> None:
+    make = Maker()
+    cached_file("graphs", "one", make)
+    folder.chmod(0o770)
+    assert isinstance(cached_file("graphs", "one", make), Path) and make.times == 1, "this user's own group"
+    os.chown(folder, -1, 12345)
+    assert cached_file("graphs", "one", make) == CONTENT and make.times == 2
+
+
 def test_a_folder_that_leads_out_of_the_cache(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     folder.symlink_to(elsewhere)

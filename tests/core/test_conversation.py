@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -90,6 +91,26 @@ def test_an_attack_is_found_though_no_part_of_it_is_flagged(
     if not others:  # each turn between makes it count for less
         assert turn.whole.score > turn.verdict.score
         assert turn.whole.flagged and turn.whole.alarms
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_an_attack_is_found_that_comes_a_word_at_a_time(firewall: Firewall, channel: str) -> None:
+    conversation = firewall.conversation()
+    turns = [conversation.add(word, channel) for word in ATTACK.split()]
+    assert not any(turn.verdict.flagged for turn in turns) and turns[-1].whole.flagged
+
+
+@pytest.mark.parametrize("chat", ["hello yes thanks ok bye", "next next stop system help", "yes no python java"])
+def test_single_words_are_no_attack(firewall: Firewall, chat: str) -> None:
+    conversation = firewall.conversation()
+    assert not any(conversation.add(word).whole.flagged for word in chat.split())
+
+
+def test_a_turn_that_is_long_without_tokens_is_long(tiny_firewall: Callable[..., Firewall]) -> None:
+    firewall = tiny_firewall(max_tokens=16, on_long="block")
+    text = "\u200b" * 200_000 + "z" * 10
+    turn = firewall.conversation().add(text)
+    assert turn.verdict.truncated and same(turn.verdict, firewall.screen(text))
 
 
 def test_words_of_one_channel_are_not_joined_with_another_speakers(firewall: Firewall) -> None:
@@ -248,7 +269,13 @@ def test_states_with_a_key(tiny_firewall: Callable[..., Firewall]) -> None:
     assert "state_key" in str(told.value) and "canary" not in str(told.value)
 
 
-@pytest.mark.parametrize("state", [None, [], "state", 1, {}, {"version": "1"}])
+def test_a_state_may_be_any_mapping(firewall: Firewall) -> None:
+    conversation = firewall.conversation()
+    conversation.add(SMALL_TALK[0])
+    assert firewall.resume_conversation(MappingProxyType(conversation.state())).turns == 1
+
+
+@pytest.mark.parametrize("state", [None, [], "state", 1, {}, {"version": "1"}, {"version": 10**5000}])
 def test_what_is_no_state_is_refused(firewall: Firewall, state: Any) -> None:
     with pytest.raises(StateError):
         firewall.resume_conversation(state)

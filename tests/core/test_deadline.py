@@ -76,6 +76,14 @@ def test_the_setting_holds_where_a_call_says_nothing(make: Make) -> None:
     assert firewall.screen(QUIET, deadline_ms=math.inf).error is None
 
 
+@pytest.mark.parametrize("far", [1e13, 1e300, 10**400], ids=["centuries", "float", "int"])
+def test_a_deadline_may_be_as_far_away_as_one_likes(make: Make, far: float) -> None:
+    firewall = make(deadline_ms=1e300)
+    assert firewall.screen(Z, deadline_ms=far).error is None and firewall.screen(Z).error is None
+    assert [verdict.error for verdict in firewall.screen_many([Z], deadline_ms=far)] == [None]
+    assert asyncio.run(firewall.screen_async(Z, deadline_ms=far)).error is None
+
+
 def test_a_deadline_that_is_met_changes_nothing(make: Make) -> None:
     firewall = make()
     texts = [QUIET, Z, "", LONG, "\ud800", Z]
@@ -124,6 +132,37 @@ def test_a_deadline_is_an_error_when_asked(make: Make) -> None:
                 call()
     finally:
         model.gate.set()
+
+
+def test_where_one_is_raised_nothing_is_read_for_the_others(make: Make) -> None:
+    firewall = make(on_error="raise")
+    model = gated(firewall)
+    firewall.screen(QUIET, deadline_ms=60_000)
+    try:
+        with pytest.raises(DeadlineError):
+            firewall.screen_many(["#", *[LONG] * 20], deadline_ms=300)
+    finally:
+        model.gate.set()
+    assert firewall.screen(LONG, deadline_ms=60_000).error is None
+    lanes = firewall._gatherer._lanes.values()
+    assert not any(lane.jobs or lane.queue.qsize() for lane in lanes)
+
+
+def test_where_no_thread_can_be_started_the_policy_holds_until_one_can(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firewall = make().warm_up()
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for text in (QUIET, LONG):
+            verdict = firewall.screen(text, deadline_ms=60_000)
+            assert verdict.action is Action.BLOCK and "no thread can be started" in str(verdict.error)
+    for text in (QUIET, LONG):
+        assert firewall.screen(text, deadline_ms=60_000).error is None
 
 
 def test_who_waits_behind_a_busy_detector_is_answered_by_policy(make: Make) -> None:

@@ -38,7 +38,8 @@ def test_regular_files_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 1}}', "NaN", "[Infinity]", "", "{", b"\xff", "[" * 100_000, "[" * 65 + "]" * 65, "9" * 5000],
+    ['{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 1}}', "NaN", "[Infinity]", "[1e999]", "[-1e999]", "", "{", b"\xff",
+     "{}".encode("utf-16"), b"\xef\xbb\xbf{}", b'"\xed\xa0\x80"', "[" * 100_000, "[" * 65 + "]" * 65, "9" * 5000],
 )  # fmt: skip
 def test_json_that_is_refused(text: str | bytes) -> None:
     with pytest.raises(ValueError):

@@ -119,6 +119,28 @@ def test_a_thread_that_hangs_is_replaced_a_few_times(monkeypatch: pytest.MonkeyP
     until(lambda: len(workers()) == 2)
 
 
+def test_threads_that_do_not_hang_any_more_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alknet_firewall.gather.lane._PATIENCE", 0.05)
+    release = threading.Event()
+
+    class Stalls(Works):
+        def squares(self, items: list[int]) -> list[int]:
+            if min(items) < 0:
+                assert release.wait(60)
+            return super().squares(items)
+
+    works = Stalls()
+    gathered: Gatherer[Stalls, int, int] = Gatherer(works, Stalls.squares, max_waiting=100)
+    for number in range(-6, 0):  # more often than threads may hang at a time
+        stalled = gathered.submit(number, 1)
+        time.sleep(0.15)
+        assert gathered.submit(7, 1).result(30) == 49
+        release.set()
+        assert stalled.result(30) == number**2
+        until(lambda: len(workers()) == 1)
+        release.clear()
+
+
 def test_how_long_it_will_take() -> None:
     for in_turns in (False, True):
         load = Load(in_turns=in_turns)

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,12 @@ def test_the_command_serves_the_page(settings: Path) -> None:
             assert address.startswith("http://127.0.0.1:")
             with urllib.request.urlopen(address, timeout=60) as page:
                 assert b"alknet-firewall playground" in page.read()
+            stranger = urllib.request.Request(
+                address.replace("/playground/", "/v1/screen"), b"{}", {"Host": "evil.example"}
+            )
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(stranger, timeout=60)
+            assert refused.value.code == 421
         finally:
             running.terminate()
 

@@ -70,6 +70,13 @@ def test_an_attack_is_found_in_the_ways_a_body_is_written(
     assert own.post("/ext_authz", content=body, headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize("name", ["content-encoding", "content-type"])
+def test_of_two_headers_alike_both_count(own: TestClient, name: str) -> None:
+    first, second = {"content-encoding": ("identity", "gzip"), "content-type": ("text/plain", "x; charset=utf-7")}[name]
+    answer = own.post("/ext_authz", content=BENIGN, headers=[(name, first), (name, second)])
+    assert answer.status_code == 415 and answer.json()["error"] == "unreadable"
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

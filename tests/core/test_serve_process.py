@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ import httpx
 
 from alknet_firewall.config import FirewallConfig
 from alknet_firewall.errors import ConfigError
-from alknet_firewall.serve.run import Listen, serve
+from alknet_firewall.serve.run import Listen, _socket, serve
 from alknet_firewall.serve.settings import ServeSettings
 from tests.serving import ATTACK, BENIGN, KEY, PROGRAM, Server, events, server, total, until
 
@@ -222,6 +223,18 @@ def test_a_unix_socket_is_made_and_removed(tiny_settings: Path, tmp_path: Path) 
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert ran.returncode == 1 and "another server listens there" in " ".join(ran.stderr.split())
+    assert not path.exists()
+
+
+def test_a_server_that_took_over_a_socket_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "firewall.sock"
+    with ExitStack() as newer:
+        with _socket(Listen(uds=path)) as older:
+            older.close()  # as a server does that still finishes what is at work
+            newer.enter_context(_socket(Listen(uds=path)))
+        assert path.exists()
+        with pytest.raises(ConfigError, match="another server listens there"), _socket(Listen(uds=path)):
+            pass
     assert not path.exists()
 
 

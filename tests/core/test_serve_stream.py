@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,23 @@ def test_a_fault_is_an_error_and_not_an_end(settings: Path) -> None:
         found, code = talk(own, "", BENIGN)
     assert found[-1]["event"] == "error" and found[-1]["status"] == 500 and code == 1011
     assert found[-1]["verdict"]["error"] == "RuntimeError" and "canary" not in str(found)
+
+
+def test_a_fault_is_an_error_where_the_policy_is_to_raise(settings: Path) -> None:
+    firewall = Firewall(FirewallConfig.from_file(settings, on_error="raise")).warm_up()
+    with client(firewall) as own:
+        firewall.engine.assessed = firewall.engine.assessed_growing = _fail  # type: ignore[method-assign]
+        found, code = talk(own, "", BENIGN)
+        lines = own.post("/v1/stream", content=BENIGN).text.strip().splitlines()
+    for last in (found[-1], json.loads(lines[-1].removeprefix("data: "))):
+        assert last["event"] == "error" and last["status"] == 500 and "canary" not in str(last)
+    assert code == 1011
+
+
+def test_a_socket_whose_handler_fails_is_closed(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alknet_firewall.serve.streaming.timed", _fail)
+    with client(Firewall.from_config(settings)) as own:
+        assert talk(own, "", BENIGN) == ([], 1011)
 
 
 def _fail(*_: object, **__: object) -> Any:

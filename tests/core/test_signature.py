@@ -206,3 +206,16 @@ def test_the_commands(tmp_path: Path, content: bytes) -> None:
     assert run("sign", book, "--key", tmp_path / "none").exit_code == 1
     assert run("sign", book, "--key", key).exit_code == 0
     load_codebook(book, trust=Trust((public,)))
+
+
+def test_keygen_leaves_no_half_of_a_pair(tmp_path: Path) -> None:
+    key, public = tmp_path / "key", tmp_path / "key.pub"
+    public.write_text("of another key")
+    assert CliRunner().invoke(app, ["keygen", str(key)]).exit_code == 1
+    assert not key.exists() and public.read_text() == "of another key"
+
+
+@pytest.mark.parametrize("serial", [-1, 1 << 53, 1.0, True, "1", None])
+def test_what_is_no_serial_number(content: bytes, keys: tuple[bytes, str], serial: Any) -> None:
+    with pytest.raises(CodebookError, match="expected a whole number from 0"):
+        sign_codebook(content, keys[0], serial, DAY)

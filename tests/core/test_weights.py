@@ -175,7 +175,7 @@ def damaged(folder: Path, into: Path, **files: bytes | None) -> Path:
         ({"config__json": b"[]"}, "JSON object"),
         ({"config__json": b"{}"}, "garbles"),
         ({"config__json": b'{"hidden_size": "wide"}'}, "garbles"),
-        ({"config__json": b'{"hidden_size": 1e999}'}, "garbles"),
+        ({"config__json": b'{"hidden_size": 1e999}'}, "config.json.*too large"),
         (
             {"config__json": b'{"hidden_size": 8, "num_attention_heads": 2, "rope_parameters": [1]}'},
             "garbles",

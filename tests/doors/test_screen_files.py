@@ -89,6 +89,38 @@ def test_a_folder_is_searched_and_a_file_taken_as_it_is(repository: Path) -> Non
     assert sorted(found) == ["AGENTS.md", "notes.rst", "skills/pdf/SKILL.md", "tools/x/SKILL.md", "tools/x/more.md"]
 
 
+def test_links_lead_where_agents_look(tmp_path: Path) -> None:
+    """What stands in a folder of another name is obeyed by way of a link; folders outside and circles are left alone."""
+    root = tmp_path / "repository"
+    (root / "docs" / "x" / "rules").mkdir(parents=True)
+    (root / "docs" / "x" / "rules" / "a.md").write_text("x")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "b.md").write_text("x")
+    assert agent_files([root]) == []
+    (root / ".cursor").symlink_to("docs/x")
+    (root / ".claude").symlink_to(tmp_path / "outside")
+    (root / "docs" / "x" / ".codex").symlink_to("..")
+    (root / ".github").symlink_to(root)
+    found = [path.relative_to(root).as_posix() for path in agent_files([root])]
+    assert ".cursor/rules/a.md" in found and not any(path.endswith("b.md") for path in found)
+    assert len(found) <= 3
+    (root / ".cursor").unlink()
+    (root / ".github").unlink()
+    (root / ".github").symlink_to("docs/x")
+    (root / "skills").symlink_to("docs/x")
+    assert "skills/rules/a.md" in {path.relative_to(root).as_posix() for path in agent_files([root])}
+
+
+def test_a_link_beside_the_accepted_findings_is_not_written_through(repository: Path) -> None:
+    precious = repository / "precious"
+    precious.write_text("kept")
+    (repository / ".alknet-firewall-accepted.new").symlink_to(precious)
+    refused = command("--accept", ".", "--accepted", "nowhere/accepted")
+    assert refused.returncode == 1 and "cannot be written" in refused.stderr
+    assert command("--accept", ".").returncode == 0
+    assert precious.read_text() == "kept" and len(read_accepted(repository / ".alknet-firewall-accepted")) == 2
+
+
 def test_a_path_that_is_not_there() -> None:
     with pytest.raises(DataError, match="nowhere"):
         agent_files([Path("nowhere")])

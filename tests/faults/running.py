@@ -26,6 +26,8 @@ _WITHOUT_DEADLINE = {
     ("litellm", "response, streamed"),
 }
 """Streams and conversations: `deadline_ms` does not count there; LlamaFirewall's slots are conversations, too."""
+_TOGETHER = {("nemo", "retrieval"), ("nemo", "retrieval, Colang 2")}
+"""Chunks that are found together have one deadline together: all are taken out, which the host does not call blocked."""
 
 
 def by_policy(mode: str, *kinds: str, quotes: bool = False) -> Prove:
@@ -56,6 +58,15 @@ def _prove_hang(bench: Bench, place: Place) -> str:
         if seen.arrived or not isinstance(seen.raised, (TimeoutError, asyncio.TimeoutError)):
             raise Unproven(f"when the caller waits no longer: {seen.words()}")
         bench.check_right(place, config)
+        return "nothing passes"
+    if (place.host.name, place.slot.name) in _TOGETHER:
+        config = bench.config(deadline_ms=_DEADLINE_MS)
+        bench.send(place, "", config)
+        with armed("backend hangs"):
+            seen = bench.send(place, place.benign, config)
+        if seen.arrived:
+            raise Unproven(f"under `block`: {seen.words()}")
+        _check_soon_right(bench, place, config)
         return "nothing passes"
     for policy in POLICIES:
         config = bench.config(policy, deadline_ms=_DEADLINE_MS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ pytest.importorskip("alknet_firewall_litellm")
 
 import litellm
 from litellm.exceptions import GuardrailRaisedException
+from litellm.types.utils import TextCompletionResponse
 
 from alknet_firewall import NOTICE, Firewall, FirewallConfig, shared_firewall
 from alknet_firewall_litellm import FirewallGuardrail, plugin
@@ -97,6 +101,39 @@ def test_answers_of_other_kinds_are_screened(response: dict[str, Any]) -> None:
     with pytest.raises(GuardrailRaisedException) as caught:
         asyncio.run(guardrail.async_post_call_success_hook({}, None, response))
     assert CANARY not in str(caught.value)
+
+
+async def _streamed(chunks: list[Any]) -> list[Any]:
+    async def source() -> AsyncIterator[Any]:
+        for chunk in chunks:
+            yield chunk
+
+    guardrail = FirewallGuardrail(config=CONFIG)
+    return [chunk async for chunk in guardrail.async_post_call_streaming_iterator_hook(None, source(), {})]
+
+
+def _completion(text: str) -> Any:
+    return TextCompletionResponse(choices=[{"text": text, "index": 0}])
+
+
+def _responses(text: str) -> Any:
+    return SimpleNamespace(type="response.output_text.delta", delta=text, item_id="1", content_index=0)
+
+
+def _messages(text: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+def _wire(text: str) -> bytes:
+    return f"event: content_block_delta\ndata: {json.dumps(_messages(text))}\n\n".encode()
+
+
+@pytest.mark.parametrize("form", [_completion, _responses, _messages, _wire])
+def test_streams_of_other_kinds_are_screened(form: Callable[[str], Any]) -> None:
+    harmless = [form(BENIGN["response"]), form(" The end.")]
+    assert asyncio.run(_streamed(harmless)) == harmless
+    with pytest.raises(GuardrailRaisedException):
+        asyncio.run(_streamed([form(ATTACKS["response"])]))
 
 
 def test_settings_are_checked_when_it_is_made() -> None:

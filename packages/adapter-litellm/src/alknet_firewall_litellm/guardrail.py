@@ -64,10 +64,10 @@ class FirewallGuardrail(CustomGuardrail):
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """The chunks of a streamed answer, each once the text in it and before it is clear."""
-        pieces = ({"text": _said(chunk), "chunk": chunk} async for chunk in response)
+        pieces = (_piece(chunk) async for chunk in response)
         async with core.GuardedItems(self._firewall, pieces) as held:
             async for piece in held:
-                yield piece["chunk"]
+                yield piece["chunk"] if isinstance(piece, dict) else piece
         if held.stopped is not None:
             raise self._stop(held.stopped)
 
@@ -104,10 +104,17 @@ def _answers(response: Any) -> Iterator[object]:
         yield [plain.get("output"), plain.get("content")]
 
 
-def _said(chunk: Any) -> str:
-    """The text of a chunk, arguments of calls included."""
-    choices = getattr(chunk, "choices", None) or ()
+def _piece(chunk: Any) -> Any:
+    """A chunk with its text; an event of the Responses API as it is; Anthropic's as they go over the wire."""
+    if not hasattr(chunk, "choices") and hasattr(chunk, "type"):
+        return chunk
+    said = chunk.decode("utf-8", "replace") if isinstance(chunk, bytes) else core.content_text(chunk)
+    return {"text": _said(chunk.choices or ()) if hasattr(chunk, "choices") else said, "chunk": chunk}
+
+
+def _said(choices: Any) -> str:
+    """The text of a chunk, arguments of calls included; `text` is of completions that are no chats."""
     deltas = [choice.delta for choice in choices if getattr(choice, "delta", None)]
     calls = [call.function for delta in deltas for call in getattr(delta, "tool_calls", None) or ()]
-    said = [getattr(delta, key, None) for delta in deltas for key in ("content", "reasoning_content")]
+    said = [getattr(one, key, None) for one in [*deltas, *choices] for key in ("content", "reasoning_content", "text")]
     return "".join(text for text in [*said, *(call.arguments for call in calls)] if text)

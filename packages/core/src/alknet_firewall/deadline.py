@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import threading
 import time
 from dataclasses import dataclass
 
 from alknet_firewall.errors import DeadlineError
+
+_LONGEST = threading.TIMEOUT_MAX * 1000  # ms: nothing waits for longer than some hundred years
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,8 @@ class Deadline:
 
     @classmethod
     def after(cls, ms: float | None) -> Deadline | None:
-        """The deadline of a call that is made now; None for none, which `math.inf` asks for, too."""
-        return None if ms is None or math.isinf(ms) else cls(ms, time.monotonic() + ms / 1000)
+        """The deadline of a call that is made now; None for none, as for `math.inf`, or what nobody lives to see."""
+        return None if ms is None or ms >= _LONGEST else cls(ms, time.monotonic() + ms / 1000)
 
     @property
     def left(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from alknet_firewall.plugins import Plugins, load_plugins
 from alknet_firewall.policy import action_of, check_settings, group_of, limit_of, thresholds_of
 from alknet_firewall.verdict import Action, Span, Verdict
 
+_Result = TypeVar("_Result")
 _GATHERED = 64  # windows that are sorted by length before they are put into batches
 _CHARS_A_TOKEN = 64
 """No text that says anything has so many characters a token: more are long text, however little is left of it."""
@@ -49,23 +51,26 @@ class Engine:
 
     def judge(self, texts: Sequence[str], channels: Sequence[str]) -> list[Verdict]:
         """Screens texts, all at once as far as memory allows; a fault is raised."""
-        judging = self.judging(texts, channels)
-        while True:
-            try:
-                next(judging)
-            except StopIteration as end:
-                verdicts: list[Verdict] = end.value
-                return verdicts
+        return _run(self.judging(texts, channels))
 
     def judging(self, texts: Sequence[str], channels: Sequence[str]) -> Generator[None, None, list[Verdict]]:
         """As `judge`, in steps of at most a slice of text or a batch of the detector; returns the verdicts."""
+        tallies = yield from self._seeing(texts, channels)
+        return [self.verdict(tally, channel) for tally, channel in zip(tallies, channels)]
+
+    def see(self, text: str, channel: str) -> Tally:
+        """What `judge` sees of a text."""
+        [tally] = _run(self._seeing([text], [channel]))
+        return tally
+
+    def _seeing(self, texts: Sequence[str], channels: Sequence[str]) -> Generator[None, None, list[Tally]]:
         tallies = [Tally() for _ in texts]
         for found in self._read(texts, channels, tallies):
             if found is not None:
                 index, piece, evidence = found
                 self.add(tallies[index], piece, evidence)
             yield
-        return [self.verdict(tally, channel) for tally, channel in zip(tallies, channels)]
+        return tallies
 
     def add(self, tally: Tally, piece: Piece, evidence: Mapping[str, Evidence]) -> None:
         """Adds what was found in a window to what was seen of its text."""
@@ -187,7 +192,10 @@ class Engine:
         """What each behavior finds in a window, from states as `Passage` has them."""
         suffix = len(self.detector.tokenizer.template.suffix)
         passage = Passage(piece.text, piece.ids, piece.offsets, states, suffix)
-        return {name: behavior.assess([passage], channel)[0] for name, behavior in self.behaviors.items()}
+        try:
+            return {name: behavior.assess([passage], channel)[0] for name, behavior in self.behaviors.items()}
+        except SystemExit as error:  # of a plugin: no exception of the kind that becomes a verdict by policy
+            raise DetectorError("a behavior asked the process to end while it assessed a text") from error
 
     def goes_on(self, found: Mapping[str, Evidence], channel: str) -> bool:
         """Whether the cascade reads a window on to the next tap."""
@@ -322,6 +330,15 @@ def load_engine(config: FirewallConfig) -> Engine:
     )
     assessed = {name: behavior for name, behavior in behaviors.items() if name not in off or name in needed}
     return Engine(config, codebook, detector, plugins, assessed, frozenset(off))
+
+
+def _run(steps: Generator[None, None, list[_Result]]) -> list[_Result]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            results: list[_Result] = end.value
+            return results
 
 
 def _other_detector(codebook: Codebook, weights: Weights, found: str) -> CodebookError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -47,15 +48,19 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON as the standard has it: no key twice in one object, no NaN; never an error but `ValueError`.
+    """JSON as the standard has it: no key twice in one object, no NaN, no infinity; never an error but `ValueError`.
 
     Of two equal keys one parser takes the first and another the last: what is checked must be what is used.
 
     Raises:
         ValueError: It is not JSON, is not UTF-8, or is nested too deeply.
     """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")  # json.loads would guess, and take UTF-16 and halves of characters
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite_float
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     level = [value] if isinstance(value, (dict, list)) else []
@@ -87,6 +92,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("an object has the same key twice")
     return found
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _no_constant(name: str) -> Any:

@@ -277,18 +277,25 @@ class Firewall:
 
     def _in_time(self, asked: Sequence[_Asked], deadline: Deadline) -> list[Verdict]:
         """Verdicts by a deadline, through the queue: a thread that hangs keeps no caller waiting."""
-        verdicts: list[Verdict] = []
         at_once = min(BATCH_ITEMS, self.config.max_waiting)
-        for first in range(0, len(asked), at_once):
-            group = asked[first : first + at_once]
-            answers = [self._answer(one, deadline) for one in group]
+        groups = (asked[first : first + at_once] for first in range(0, len(asked), at_once))
+        return [verdict for group in groups for verdict in self._group_in_time(group, deadline)]
+
+    def _group_in_time(self, group: Sequence[_Asked], deadline: Deadline) -> list[Verdict]:
+        answers: list[Promise[Verdict] | Verdict] = []
+        verdicts: list[Verdict] = []
+        try:
+            answers.extend(self._answer(one, deadline) for one in group)
             for answer, (_, channel) in zip(answers, group):
-                if isinstance(answer, Verdict):
-                    verdicts.append(answer)
-                else:
+                if not isinstance(answer, Verdict):
                     on_fault = partial(verdict_on_fault, self.config, channel=channel)
-                    verdicts.append(verdict_in_time(answer, deadline, on_fault))
-        return verdicts
+                    answer = verdict_in_time(answer, deadline, on_fault)
+                verdicts.append(answer)
+            return verdicts
+        finally:
+            for answer in answers[len(verdicts) :]:  # one was raised: nobody waits for the others
+                if not isinstance(answer, Verdict):
+                    answer.cancel()
 
     def _screened(self, asked: Sequence[_Asked]) -> list[Verdict]:
         """Verdicts on texts, each with its channel: those that are known, and for the others those of the engine."""

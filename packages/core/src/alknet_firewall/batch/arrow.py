@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class ParquetFile:
             DataError: It cannot be read, or the text column holds no text.
         """
         schema, meta = self._file().schema_arrow, self._file().metadata
-        _check_text(self.file.path, schema, job.text_column)
+        _check_schema(self.file.path, schema, job.text_column)
         parts: list[Part] = []
         start = 0
         for index in range(meta.num_row_groups):
@@ -81,7 +82,7 @@ class ArrowFile:
             DataError: It cannot be read, or the text column holds no text.
         """
         table, path = self._table(), Path(self.file.path)
-        _check_text(self.file.path, table.schema, job.text_column)
+        _check_schema(self.file.path, table.schema, job.text_column)
         n_bytes = table.column(job.text_column).nbytes
         parts = _cut(number, first_part, 0, table.num_rows, n_bytes, job)
         return Scan(tuple(parts), _types(table.schema), file_hash(path), path.stat().st_size, table.num_rows)
@@ -113,10 +114,16 @@ def _types(schema: pa.Schema) -> dict[str, str]:
     return {field.name: str(field.type) for field in schema}
 
 
-def _check_text(path: str, schema: pa.Schema, name: str) -> None:
-    """Raises if the column is there and holds something else; that it is there is checked for all formats alike."""
+def _check_schema(path: str, schema: pa.Schema, name: str) -> None:
+    """Raises if a column is there twice, or the one that is screened holds something else than text.
+
+    That it is there is checked for all formats alike.
+    """
     import pyarrow as pa
 
+    twice = sorted(column for column, count in Counter(schema.names).items() if count > 1)
+    if twice:
+        raise DataError(f"{path}: names a column twice: {', '.join(twice[:5])}")
     if name not in schema.names:
         return
     kind = schema.field(name).type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,11 +14,12 @@ from alknet_firewall.batch.lines import BOM, Line, LinesSource
 from alknet_firewall.batch.parts import InputFile
 from alknet_firewall.errors import DataError
 
+_LONGEST_RECORD = 64 << 20  # bytes of a record of several lines
 _LONGEST_FIELD = 2**31 - 1  # the most that every platform takes
 
 
 class CsvFile(LinesSource):
-    """A CSV file. A row with more or fewer fields than the header, or with bytes that are not UTF-8, is malformed."""
+    """A CSV file. Malformed: rows with more or fewer fields than the header, with bytes that are not UTF-8."""
 
     def __init__(self, file: InputFile) -> None:
         super().__init__(file)
@@ -69,29 +71,48 @@ class CsvFile(LinesSource):
         return self._names or []
 
     def _records(self, lines: Iterator[bytes], first: int) -> Iterator[tuple[Line, list[str]]]:
-        """Records with their fields, which may go over several lines; a `Line` without values is an empty one."""
-        taken: list[bytes] = []
+        """Records with their fields, which may go over several lines; a `Line` without values is an empty one.
 
-        def decoded() -> Iterator[str]:
-            for line in lines:
-                taken.append(line)
-                yield line.decode("utf-8", "surrogateescape")
-
-        reader = csv.reader(decoded(), delimiter="\t" if self._tabs else ",", strict=True)
+        Of what is no record, the first line is set aside and the others are read again: a stray quote must not take
+        all that follows with it.
+        """
+        again: deque[bytes] = deque()
         number = first
         while True:
+            taken: list[bytes] = []
             fields: list[str] = []
             problem: str | None = None
+            reader = csv.reader(
+                _decoded(lines, again, taken), delimiter="\t" if self._tabs else ",", strict=True
+            )
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 problem = f"not CSV ({error})"
+                again.extendleft(reversed(taken[1:]))
+                del taken[1:]
             if any("\udc80" <= character <= "\udcff" for character in chain(*fields)):
                 problem = "not UTF-8"
-            raw = b"".join(taken)
             empty = not fields and problem is None
-            yield Line(number, raw, None if empty else {}, problem), fields
+            yield Line(number, b"".join(taken), None if empty else {}, problem), fields
             number += len(taken)
-            taken.clear()
+
+
+def _decoded(lines: Iterator[bytes], again: deque[bytes], taken: list[bytes]) -> Iterator[str]:
+    """Lines, first those that are read again; adds them to `taken`.
+
+    Raises:
+        csv.Error: They are more than a record may have: a quote that is never closed.
+    """
+    size = 0
+    while True:
+        line = again.popleft() if again else next(lines, b"")
+        if not line:
+            return
+        taken.append(line)
+        size += len(line)
+        if size > _LONGEST_RECORD and len(taken) > 1:
+            raise csv.Error(f"a quote that is not closed within {_LONGEST_RECORD:,} bytes")
+        yield line.decode("utf-8", "surrogateescape")

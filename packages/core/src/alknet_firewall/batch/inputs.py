@@ -111,17 +111,35 @@ def _is_saved(path: Path) -> bool:
 def _saved(path: Path) -> list[InputFile]:
     """The files of a saved data set, or of all its splits."""
     if (path / "dataset_dict.json").is_file():
-        splits = _json(path / "dataset_dict.json").get("splits", [])
-        return [file for split in splits for file in _saved(path / str(split))]
+        splits = _listed(path / "dataset_dict.json", "splits")
+        return [file for split in splits for file in _split(path / Path(str(split)).name)]
+    return _split(path)
+
+
+def _split(path: Path) -> list[InputFile]:
     if not (path / "state.json").is_file():
         raise DataError(f"{path}: not a folder that `datasets` saved; there is no state.json")
-    state = _json(path / "state.json")
-    if state.get("_indices_data_files") or state.get("_indices_files"):
+    if _listed(path / "state.json", "_indices_data_files") or _listed(path / "state.json", "_indices_files"):
         raise DataError(
             f"{path}: the rows are chosen by an index; save it by flatten_indices().save_to_disk()"
         )
-    files = state.get("_data_files") or []
-    return [InputFile(str(path / Path(str(file["filename"])).name), Format.DATASETS) for file in files]
+    files = _listed(path / "state.json", "_data_files")
+    try:
+        return [InputFile(str(path / Path(str(file["filename"])).name), Format.DATASETS) for file in files]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path / 'state.json'}: names no files; was it saved by `datasets`?") from error
+
+
+def _listed(path: Path, key: str) -> list[Any]:
+    """A list in a JSON file; empty if there is none.
+
+    Raises:
+        DataError: It is something else.
+    """
+    found = _json(path).get(key) or []
+    if not isinstance(found, list):
+        raise DataError(f"{path}: `{key}` should be a list")
+    return found
 
 
 def _json(path: Path) -> dict[str, Any]:

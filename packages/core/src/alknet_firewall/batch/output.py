@@ -20,7 +20,7 @@ from typing import Any
 from alknet_firewall.batch.job import Format
 from alknet_firewall.batch.lock import locked
 from alknet_firewall.batch.tally import Tally
-from alknet_firewall.batch.write import put_together, write_text
+from alknet_firewall.batch.write import put_together, unfinished, write_text
 from alknet_firewall.errors import DataError
 
 _VERSION = 1
@@ -65,6 +65,11 @@ class Output:
         """Malformed rows of the whole run."""
         return Path(f"{self.path}.rejected.jsonl") if self.single else self.notes / "rejected.jsonl"
 
+    def takes(self, path: Path) -> bool:
+        """Whether a run writes or removes what is at a path, resolved: then it must not be the input."""
+        own = (Path(self.path), self.final_rejected, self.final_manifest)
+        return path in [one.resolve() for one in own] or path.is_relative_to(self.folder.resolve())
+
     def part(self, number: int) -> Path:
         """The rows of a part."""
         return self.folder / f"part-{number:06}.{self.format.value}"
@@ -99,6 +104,7 @@ class Output:
                 raise DataError(f"{path}: is there already; give another name or --overwrite")
             self.notes.mkdir(parents=True, exist_ok=True)
             with locked(self.notes / "lock", f"{path}: another run is at work on it"):
+                self._sweep()
                 if overwrite:
                     self._clear()
                 yield
@@ -117,6 +123,13 @@ class Output:
         self.manifest.unlink(missing_ok=True)
         for old in [*self.notes.glob("part-*"), *self.folder.glob("part-*"), self.final_rejected]:
             old.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Removes what was half written when an earlier run was killed."""
+        final = (Path(self.path), self.final_rejected, self.final_manifest)
+        beside = (half for path in final for half in unfinished(path))
+        for half in (*self.notes.glob(".*.tmp"), *self.folder.glob(".part-*.tmp"), *beside):
+            half.unlink(missing_ok=True)
 
     def completed(self) -> Mapping[str, Any] | None:
         """The manifest of a run that is complete."""
@@ -149,7 +162,9 @@ class Output:
     def done(self, number: int, run: str) -> Tally | None:
         """The counts of a part that is done."""
         marker = _read(self.marker(number))
-        return None if marker is None or marker.get("run") != run else Tally.from_dict(marker)
+        if marker is None or marker.get("run") != run or not self.part(number).exists():
+            return None
+        return Tally.from_dict(marker)
 
     def complete(self, parts: Sequence[int], identity: Mapping[str, Any], total: Tally) -> None:
         """Puts everything in its final place. May be begun again after a kill at any moment."""

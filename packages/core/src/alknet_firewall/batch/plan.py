@@ -11,6 +11,7 @@ from alknet_firewall.batch.columns import clashes
 from alknet_firewall.batch.inputs import discover, source_of
 from alknet_firewall.batch.job import Format, Job, need_pyarrow
 from alknet_firewall.batch.kinds import joined_columns
+from alknet_firewall.batch.output import Output
 from alknet_firewall.batch.parts import InputFile, Part, Scan
 from alknet_firewall.errors import DataError
 
@@ -75,8 +76,8 @@ def make_plan(job: Job, scanned: Callable[[str], None] = lambda name: None) -> P
         DataError: An input is missing or cannot be read, a column is missing, or one would be there twice.
     """
     files = discover(job.inputs, job.input_format)
-    _check_places(job)
     kind, single = output_format(job, files)
+    _check_places(job, Output(job.output, kind, single))
     scans: list[Scan] = []
     for number, file in enumerate(files):
         scanned(Path(file.path).name)
@@ -109,11 +110,13 @@ def output_format(job: Job, files: Sequence[InputFile]) -> tuple[Format, bool]:
     return kind, found is not None
 
 
-def _check_places(job: Job) -> None:
+def _check_places(job: Job, written: Output) -> None:
     output = Path(job.output).resolve()
     for path in map(Path, job.inputs):
         if path.resolve() == output or (path.is_dir() and output.is_relative_to(path.resolve())):
             raise DataError(f"{job.output}: lies within the input {path}; write it to another place")
+        if written.takes(path.resolve()):
+            raise DataError(f"{path}: belongs to the output {job.output}; write that to another place")
 
 
 def _check_columns(job: Job, file: InputFile, scan: Scan) -> None:

@@ -91,7 +91,7 @@ class RecordRows(Rows):
             kinds.STRING: pa.string(), kinds.JSON: pa.string(),
         }  # fmt: skip
         arrays = {
-            name: pa.array([_cell(self._values[i].get(name), kind) for i in keep], types[kind])
+            well_formed(name): pa.array([_cell(self._values[i].get(name), kind) for i in keep], types[kind])
             for name, kind in columns.items()
         }
         return pa.table(arrays)
@@ -104,14 +104,22 @@ class ArrowRows(Rows):
         """A slice of a file's table; `first` is the number of its first row, from 1."""
         self.files = [file] * table.num_rows
         self.numbers = range(first, first + table.num_rows)
-        self.problems = [None] * table.num_rows
+        self.problems = _damage(table)
         self._table = table
+        self._whole = not any(self.problems)
 
     def column(self, name: str) -> Sequence[Any]:
-        return list(self._table.column(name).to_pylist())
+        column = self._table.column(name)
+        if self._whole:
+            return list(column.to_pylist())
+        return [None if problem else column[i].as_py() for i, problem in enumerate(self.problems)]
 
     def raw(self, index: int) -> str:
-        return to_json(self._table.slice(index, 1).to_pylist()[0])
+        row = self._table.slice(index, 1)
+        if self.problems[index] is None:
+            return to_json(row.to_pylist()[0])
+        # What is broken has no form as text: the value of Arrow, as far as that tells it.
+        return to_json({name: _told(row.column(name)[0]) for name in row.column_names})
 
     def records(self, keep: Sequence[int]) -> list[dict[str, Any]]:
         return list(self._kept(keep).to_pylist())
@@ -124,6 +132,31 @@ class ArrowRows(Rows):
 
         whole = len(keep) == self._table.num_rows
         return self._table if whole else self._table.take(pa.array(keep, pa.int64()))
+
+
+def _damage(table: pa.Table) -> list[str | None]:
+    """By row, whether it holds what breaks Arrow's own rules: text that is not UTF-8, as some writers leave it."""
+    if _sound(table):
+        return [None] * table.num_rows
+    broken = "holds a value that is not valid, such as text that is not UTF-8"
+    return [None if _sound(table.slice(i, 1)) else broken for i in range(table.num_rows)]
+
+
+def _sound(table: pa.Table) -> bool:
+    import pyarrow as pa
+
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _told(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return bytes(value.as_buffer())
 
 
 def to_json(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import os
@@ -31,6 +32,13 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> list[Path]:
+    """What processes that were killed have left of a file."""
+    begin, end = f".{path.name}.", ".tmp"
+    found = path.parent.glob(f"{glob.escape(begin)}*{end}")
+    return [half for half in found if half.name[len(begin) : -len(end)].isdigit()]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,7 +30,7 @@ def compile_command(
     data: Annotated[
         list[Path], typer.Option("--data", help="JSON-lines file, or folder of them. Repeatable.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where the codebook goes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the codebook goes.")],
     weights: DetectorWeights = None,
     tap: Annotated[list[int] | None, typer.Option(help="Block to read, counted from 1. Repeatable.")] = None,
     basis: Annotated[str, typer.Option(help="learned, contrastive or svd.")] = "learned",

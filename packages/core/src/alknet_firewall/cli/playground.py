@@ -35,7 +35,8 @@ def playground_command(
     from alknet_firewall.firewall import Firewall
 
     firewall = Firewall(settings(config)).warm_up()  # what cannot be loaded is an error here, not on the page
-    app = create_app(firewall, ServeSettings(playground=True, max_bytes=_LARGEST_BODY))
+    # Its other addresses, /v1/screen among them, are no more for pages from elsewhere than the page itself.
+    app = create_app(firewall, ServeSettings(playground=True, max_bytes=_LARGEST_BODY, local_names_only=True))
     with _listening(port) as listening:
         address = f"http://{HOST}:{listening.getsockname()[1]}/playground/"
         console().print(f"{address}  (Ctrl+C ends it)", soft_wrap=True)

@@ -18,9 +18,9 @@ _EXCERPT = 160  # characters of a text on the page
 
 def report_command(
     log: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Audit logs, plain or gzipped.")],
-    output: Annotated[
+    out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write a page: one HTML file that holds all it needs."),
+        typer.Option("--out", "-o", help="Write a page: one HTML file that holds all it needs."),
     ] = None,
     day: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only this day, in UTC (default: all).")
@@ -42,8 +42,8 @@ def report_command(
     from alknet_firewall.evaluate.day import summarise
     from alknet_firewall.evaluate.log_lines import read_log
 
-    if output is not None:
-        check_report(output)
+    if out is not None:
+        check_report(out)
     found = summarise(read_log(log, None if day is None else day.date()), listed=listed)
     told = _told(found, codebook, config, texts)
     if as_json:
@@ -53,10 +53,10 @@ def report_command(
         from alknet_firewall.cli.reported import show
 
         show(found, told.drift)
-    if output is not None:
+    if out is not None:
         from alknet_firewall.evaluate.pages.day import day_page
 
-        write_report(output, day_page(found, told))
+        write_report(out, day_page(found, told))
 
 
 def _told(day: Day, codebook: Path | None, config: Path | None, texts: bool) -> Told:

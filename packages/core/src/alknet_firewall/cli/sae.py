@@ -22,7 +22,9 @@ app.command("codebook")(codebook_command)
 
 @app.command("train")
 def train_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the autoencoder; an interrupted run goes on there.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the autoencoder; an interrupted run goes on there.")
+    ],
     layer: Annotated[int, typer.Option(min=0, help="Block, counted from 0; layer i is tap i + 1.")],
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="JSON lines with `text`, or plain lines. Repeatable.")

@@ -26,7 +26,7 @@ def codebook_command(
     data: Annotated[
         list[Path], typer.Option("--data", help="Rows labelled deception and honest; files or folders. Repeatable.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where the codebook goes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the codebook goes.")],
     sae: Annotated[
         list[Path] | None, typer.Option("--sae", help="Folder of an autoencoder whose features are read. Repeatable.")
     ] = None,

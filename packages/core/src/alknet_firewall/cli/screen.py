@@ -13,7 +13,6 @@ import typer
 from alknet_firewall.errors import DataError
 
 if TYPE_CHECKING:
-    from alknet_firewall.engine import Engine
     from alknet_firewall.verdict import Alarm, Verdict
 
 FLAGGED = 3
@@ -50,6 +49,7 @@ def screen_command(
 
     from alknet_firewall.cli.codebooks import settings
     from alknet_firewall.firewall import Firewall
+    from alknet_firewall.nearest import nearest_alarms
 
     firewall = Firewall(settings(config))
     engine = firewall.engine  # what cannot be loaded is a failure of the command, not a verdict
@@ -57,7 +57,7 @@ def screen_command(
     if as_json:
         typer.echo(json.dumps(verdict.to_dict()))
     else:
-        _show(given, verdict, _nearest_alarms(engine, given, verdict) if explain else None)
+        _show(given, verdict, (verdict.alarms or nearest_alarms(engine, given, verdict)[:1]) if explain else None)
     raise typer.Exit(FLAGGED if verdict.flagged else 0)
 
 
@@ -73,17 +73,6 @@ def _read(text: str | None, file: Path | None) -> str:
         raise typer.BadParameter("give a text, --file, or text on standard input")
     stream = getattr(sys.stdin, "buffer", None)
     return sys.stdin.read() if stream is None else str(stream.read().decode("utf-8", "surrogateescape"))
-
-
-def _nearest_alarms(engine: Engine, text: str, verdict: Verdict) -> tuple[Alarm, ...]:
-    """The alarms; for a text without any, the strongest that a threshold at 100 % would raise."""
-    if verdict.alarms or verdict.error is not None:
-        return verdict.alarms
-    from dataclasses import replace
-
-    everything = {"review_false_alarm_rate": 1.0, "block_false_alarm_rate": 1.0, "behaviors": {}}
-    open_to_all = replace(engine, config=engine.config.model_copy(update=everything))
-    return open_to_all.judge([text], [verdict.channel])[0].alarms[:1]
 
 
 def _show(text: str, verdict: Verdict, explained: tuple[Alarm, ...] | None) -> None:

@@ -45,11 +45,9 @@ def screen_dataset_command(
             metavar="IN...", help="Files or folders: JSON lines, CSV, Parquet, `datasets`, texts."
         ),
     ],
-    output: Annotated[
+    out: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", help="A file .jsonl, .jsonl.gz, .csv or .parquet; or a folder of parts."
-        ),
+        typer.Option("--out", "-o", help="A file .jsonl, .jsonl.gz, .csv or .parquet; or a folder of parts."),
     ],
     text_column: Annotated[str, typer.Option(help="Column that is screened.")] = "text",
     channel: Annotated[Channel, typer.Option(help="Where the texts come from.")] = Channel.DOCUMENT,
@@ -84,7 +82,7 @@ def screen_dataset_command(
 
     job = Job(
         inputs=tuple(map(str, inputs)),
-        output=str(output),
+        output=str(out),
         text_column=text_column,
         channel=channel.value,
         channel_column=channel_column,

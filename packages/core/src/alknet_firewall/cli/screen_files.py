@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alknet_firewall.cli.screen import FLAGGED, Channel
+from alknet_firewall.errors import DataError
 
 if TYPE_CHECKING:
     from alknet_firewall.doors.findings import Finding
@@ -108,6 +110,16 @@ def _write(file: Path, found: Sequence[Finding]) -> None:
         f"{each.hash}  # {each.behavior}, {visible(str(each.path))}:{each.line}\n"
         for each in {each.hash: each for each in found}.values()
     ]
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(before + ("" if before.endswith("\n") else "\n") + "".join(lines), encoding="utf-8")
-    os.replace(new, file)
+    text = before + ("" if before.endswith("\n") else "\n") + "".join(lines)
+    try:  # under a name that nobody can know: a stranger's repository may hold a link of any other
+        handle, new = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as writing:
+                writing.write(text)
+            os.chmod(new, 0o644)  # it is kept beside the code, for all to read
+            os.replace(new, file)
+        except BaseException:
+            Path(new).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(f"{file}: cannot be written ({error.strerror})") from error

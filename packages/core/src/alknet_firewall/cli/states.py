@@ -14,7 +14,7 @@ def states_command(
     data: Annotated[
         list[Path], typer.Argument(help="JSON lines with `text`, or one plain text a line.", metavar="FILE...")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where the states go, as safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the states go, as safetensors.")],
     layers: Annotated[str, typer.Option(help="Blocks, counted from 0, with commas: 3,4,5. Layer i is tap i + 1.")],
     tokens: Annotated[str, typer.Option(help="last, mean or all: which states of a text.")] = "last",
     longest: Annotated[int, typer.Option(min=1, help="Tokens of a text that are read; more are cut, and told.")] = 512,

@@ -103,8 +103,8 @@ def sign_codebook(content: bytes, private_key: bytes, serial: int, on: date, whe
     Raises:
         CodebookError: It is damaged, the key is none, the serial number is out of range, or `cryptography` is missing.
     """
-    if not 0 <= serial <= _LARGEST_SERIAL:
-        raise CodebookError(f"serial number {serial}: expected 0 to {_LARGEST_SERIAL}")
+    if type(serial) is not int or not 0 <= serial <= _LARGEST_SERIAL:
+        raise CodebookError(f"serial number {serial!r}: expected a whole number from 0 to {_LARGEST_SERIAL}")
     key = _private_key(private_key)
     said = {"signer": _hex(key.public_key()), "serial": serial, "date": on.isoformat()}
     try:

@@ -1,9 +1,9 @@
 """Things made once and kept in the user's cache folder: written atomically, verified before use, never required.
 
-What is read is a regular file of this user (or of root) in a folder of this user that others cannot write to, with the
-checksum that it was written with. Anything else is made again. So a cache folder that lies where others can write, such
-as `/tmp`, costs time and never decides what is computed. Whoever can act as this user can write both content and
-checksum: against that no file of this user helps.
+What is read is a regular file of this user (or of root) in a folder of this user that nobody else can write to, but for
+this user's own group, with the checksum that it was written with. Anything else is made again. So a cache folder that
+lies where others can write, such as `/tmp`, costs time and never decides what is computed. Whoever can act as this user
+can write both content and checksum: against that no file of this user helps.
 """
 
 from __future__ import annotations
@@ -141,17 +141,23 @@ def _not_ours(folder: Path) -> str | None:
         if folder.resolve().parent != cache_folder().resolve():
             return "its folder is a link that leads out of the cache"
         above = cache_folder().stat()
-        sticky = bool(above.st_mode & stat.S_ISVTX)  # as /tmp: nobody can put another folder in the place of ours
-        return _another_owner(folder.stat()) or (None if sticky else _another_owner(above))
+        # As /tmp: nobody but its owner can put another folder in the place of ours.
+        sticky = bool(above.st_mode & stat.S_ISVTX)
+        return _another_owner(folder.stat()) or _another_owner(above, shared=sticky)
     except OSError as error:
         return error.strerror
 
 
-def _another_owner(found: os.stat_result) -> str | None:
+def _another_owner(found: os.stat_result, *, shared: bool = False) -> str | None:
+    """Why something may not be this user's alone; `shared`: that others can write to it does not matter."""
     if not hasattr(os, "geteuid"):  # Windows: the folder is in the user's profile
         return None
     if found.st_uid not in (0, os.geteuid()):
         return f"it belongs to another user ({found.st_uid})"
+    if shared:
+        return None
+    if found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid():  # this user's own group is often theirs alone
+        return f"another group ({found.st_gid}) can write to it"
     return "everybody can write to it" if found.st_mode & stat.S_IWOTH else None
 
 

@@ -44,17 +44,40 @@ def agent_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
+    yield from _walked(folder, PurePath(), folder.resolve(), set())
+
+
+def _walked(folder: Path, within: PurePath, root: Path, followed: set[object]) -> Iterator[Path]:
+    """Agent files of a folder that stands at `within` in the repository at `root`.
+
+    Links to folders are followed where agents look, as agents do: `.claude` may lead to a folder of any name. Each
+    folder is followed once for all its files and once for those that count by their own names, none outside of the
+    repository.
+    """
+
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        here = within / Path(place).relative_to(folder)
+        for name in filter(lambda name: _agents_look(here / name), folders):
+            link, target = Path(place, name), Path(place, name).resolve()
+            aim = target, is_agent_file(here / name / "any.md")
+            if link.is_symlink() and target.is_relative_to(root) and aim not in followed:
+                followed.add(aim)
+                yield from _walked(link, here / name, root, followed)
         of_a_skill = any(name.lower() == "skill.md" for name in names)
         for name in sorted(names):
             path = Path(place, name)
             beside_a_skill = of_a_skill and path.suffix.lower() in _TEXT
-            if (beside_a_skill or is_agent_file(path.relative_to(folder))) and path.is_file():
+            if (beside_a_skill or is_agent_file(here / name)) and path.is_file():
                 yield path
+
+
+def _agents_look(folder: PurePath) -> bool:
+    """Whether agents look for files of any name in a folder, or in one below it."""
+    return folder.name.lower() in _ONLY_BELOW.values() or is_agent_file(folder / "any.md")
 
 
 def is_agent_file(path: PurePath) -> bool:

@@ -57,7 +57,7 @@ class MessageScreen:
         if method == "tools/call" and isinstance(name, str) and name in self._withheld:
             return Passed(back=failure(number, f"{NOTICE} This tool's description was flagged."))
         while len(self._asked) >= _MOST_OPEN:
-            del self._asked[next(iter(self._asked))]
+            self._asked.pop(next(iter(self._asked)), None)  # its answer may come at this moment
         self._asked[json.dumps(number)] = method
         return Passed(onward=message)
 

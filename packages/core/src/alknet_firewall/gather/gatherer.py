@@ -24,8 +24,8 @@ _GRACE = 2.0  # s that the end of the process waits for the work in hand
 class Gatherer(Generic[Owner, Item, Answer]):
     """Works on the items of many threads and event loops.
 
-    Its threads start on first use, and end when it is collected or the process ends. One that hangs is replaced, three
-    times at most: then callers get no answers but by their deadlines.
+    Its threads start on first use, and end when it is collected or the process ends. One that hangs is replaced, but
+    not where four hang already: then callers get no answers but by their deadlines, until one of them returns.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class Gatherer(Generic[Owner, Item, Answer]):
                 at work has no answer, so whoever asks must not wait for longer than that.
 
         Raises:
-            OverloadedError: `max_waiting` items wait already, or the answer would come after the deadline.
+            OverloadedError: `max_waiting` items wait already, the answer would come after the deadline, or no thread
+                can be started.
         """
         lane = self._lane(size > BATCH_SIZE)
         if deadline is not None and (expected := lane.load.expected(size)) > deadline.left:
@@ -82,9 +83,7 @@ class Gatherer(Generic[Owner, Item, Answer]):
                 weakref.finalize(self, lane.queue.put, None).atexit = False
             lane = self._lanes[large]
             if lane.needs_a_thread:
-                lane.turn += 1
-                lane.busy_since = None
-                lane.load.forget()
+                lane.next_turn()
                 self._start(lane, large)
             return lane
 
@@ -96,7 +95,11 @@ class Gatherer(Generic[Owner, Item, Answer]):
             name="alknet-firewall",
             daemon=True,
         )
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # none can be had now: the next call tries anew
+            raise OverloadedError("overloaded: no thread can be started") from error
+        lane.thread = thread
         _at_work[thread] = lane.queue
 
 

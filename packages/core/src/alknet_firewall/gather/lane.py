@@ -30,7 +30,7 @@ MOST_JOBS = 32
 """Large items that are worked on in turns; others wait, so that memory is bounded."""
 
 _PATIENCE = 30.0  # s that a thread may be at one thing before another one takes its place
-_MOST_THREADS = 4  # of a lane: what hangs in all of them hangs in the next one, too
+_MOST_THREADS = 4  # of a lane at a time: what hangs in all of them hangs in the next one, too
 
 
 class Promise(Future[Answer]):
@@ -113,6 +113,8 @@ class Lane(Generic[Item, Answer]):
         queue: What waits.
         jobs: Large items at work.
         turn: Counts the threads: only the last one goes on, the others have been given up.
+        thread: The one whose turn it is; None where none could be started.
+        given_up: Those that hang.
         busy_since: When the thread began what it is at; None while it waits.
     """
 
@@ -122,12 +124,24 @@ class Lane(Generic[Item, Answer]):
     queue: SimpleQueue[Asked[Item, Answer] | None] = field(default_factory=SimpleQueue)
     jobs: deque[Job[Item, Answer]] = field(default_factory=deque)
     turn: int = 0
+    thread: threading.Thread | None = None
+    given_up: list[threading.Thread] = field(default_factory=list)
     busy_since: float | None = None
 
     @property
     def needs_a_thread(self) -> bool:
-        """Whether there is none yet, or the one there is hangs; a few may be replaced, not any number."""
-        if self.turn == 0:
+        """Whether there is none, or the one there is hangs; a few may hang at a time, not any number."""
+        if self.thread is None or not self.thread.is_alive():
             return True
         since = self.busy_since
-        return since is not None and time.monotonic() - since > _PATIENCE and self.turn < _MOST_THREADS
+        if since is None or time.monotonic() - since <= _PATIENCE:
+            return False
+        return sum(thread.is_alive() for thread in self.given_up) + 1 < _MOST_THREADS
+
+    def next_turn(self) -> None:
+        """Gives up the thread whose turn it is: it ends as soon as it does not hang any more."""
+        before = [*self.given_up, *([] if self.thread is None else [self.thread])]
+        self.given_up = [thread for thread in before if thread.is_alive()]
+        self.turn += 1
+        self.thread = self.busy_since = None
+        self.load.forget()

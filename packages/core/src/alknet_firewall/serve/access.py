@@ -20,6 +20,7 @@ _BUG = Problem(
     "The server failed to answer.",
     "Its log names the kind of error; please report it as a defect.",
 )
+_OPENED, _INTERNAL_ERROR = 101, 1011  # a status of HTTP, a code of WebSockets
 
 
 class Access:
@@ -48,6 +49,8 @@ class Access:
             if not status:
                 status = _BUG.status
                 await refuse(_BUG, scope, receive, send)
+            elif status == _OPENED:
+                await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
         finally:
             self._note(scope, status, time.perf_counter() - started)
 
@@ -68,4 +71,4 @@ def route_of(scope: Scope) -> str:
 def _status(message: Message) -> int | None:
     if message["type"] in ("http.response.start", "websocket.http.response.start"):
         return int(message["status"])
-    return 101 if message["type"] == "websocket.accept" else None
+    return _OPENED if message["type"] == "websocket.accept" else None

@@ -96,8 +96,11 @@ def _text(body: bytes, headers: Headers) -> str:
             "Raise max_request_bytes of the proxy's with_request_body, and leave allow_partial_message off."
         )
         raise _unreadable("The proxy has sent a part of the body only.", hint)
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    # All of them: of two that are alike, the reader behind the proxy may go by the other one.
+    if any(each.strip().lower() != "identity" for each in headers.getlist("content-encoding")):
         raise _unreadable("The body is compressed.", "Send it as it is, or decompress it before this filter.")
+    if len(headers.getlist("content-type")) > 1:
+        raise _unreadable("The body has two content types.", "Send one.")
     try:  # whatever it says it is: its reader may not look, either
         return "\n".join(_strings(json.loads(body, object_pairs_hook=_Pairs)))
     except (ValueError, RecursionError):

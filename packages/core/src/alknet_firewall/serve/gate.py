@@ -18,6 +18,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 
 STREAM, PREFIX = "/v1/stream", "/ext_authz"  # a proxy asks by the name that it was asked by
 _CLOSE = {"connection": "close"}  # what is left of the body is not read
+_DIGITS = 19  # more are refused before they are read as a number
 _POLICY_VIOLATION, _TRY_AGAIN = 1008, 1013  # of WebSockets
 
 
@@ -71,7 +72,7 @@ class Gate:
         if scope["path"] == STREAM:
             return None
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._settings.max_bytes:
+        if not length.isdecimal() or len(length) > _DIGITS or int(length) > self._settings.max_bytes:
             return self._too_large()
         if self._inside >= self._settings.max_in_flight:
             return overloaded(f"{self._inside} requests are at work already.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import ipaddress
 import logging
@@ -146,8 +147,9 @@ def _socket(listen: Listen) -> Iterator[socket.socket]:
     finally:
         listening.close()
         if listen.uds is not None:
-            with suppress(OSError):
-                listen.uds.unlink()
+            # Another server may have taken over while this one finished what was at work.
+            with suppress(OSError, ConfigError):
+                _remove_stale(listen.uds)
 
 
 def _bound(listen: Listen) -> socket.socket:
@@ -180,8 +182,9 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as asking:
-        if asking.connect_ex(str(path)) == 0:
-            raise ConfigError(f"{path}: another server listens there")
+        asking.setblocking(False)  # one that has much to do would let us wait
+        if asking.connect_ex(str(path)) != errno.ECONNREFUSED:
+            raise ConfigError(f"{path}: another server listens there, or it is not ours to ask")
     path.unlink()
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from starlette.responses import JSONResponse, Response
 
+from alknet_firewall.nearest import nearest_alarms
 from alknet_firewall.serve import bodies
-from alknet_firewall.serve.explain import nearest
 from alknet_firewall.serve.problems import Problem, ProblemError, fault_of, shown
 from alknet_firewall.serve.screener import Screener
 from alknet_firewall.verdict import Verdict
@@ -42,11 +42,11 @@ def screening_router(screener: Screener, max_texts: int) -> APIRouter:
             return problem.response()
         told = verdict.to_dict()
         if asked.explain:
-            async with (
-                explaining
-            ):  # it reads the text once more: one at a time, so that others do not wait for it
-                found = await asyncio.to_thread(nearest, screener.firewall, asked.text, verdict)
-            told["nearest"] = found
+            # It reads the text once more: one at a time, so that others do not wait for it.
+            async with explaining:
+                found = await asyncio.to_thread(nearest_alarms, screener.firewall.engine, asked.text, verdict)
+            alarms = replace(verdict, alarms=found).to_dict()["alarms"]
+            told["nearest"] = [{**alarm, "action": "allow"} for alarm in alarms]
         return JSONResponse(told)
 
     @router.post(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 
@@ -16,9 +17,10 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from alknet_firewall.serve import bodies
 from alknet_firewall.serve.gate import STREAM
-from alknet_firewall.serve.problems import Problem, ProblemError
+from alknet_firewall.serve.problems import Problem, ProblemError, fault
 from alknet_firewall.serve.session import Event, Session, StreamQuery, Streams, error_event, timed
 
+_log = logging.getLogger(__name__)
 _CODES = {"end": 1000, "stopped": 1000}
 _PROBLEM_CODES = {400: 1008, 408: 1008, 413: 1009, 422: 1007, 503: 1013}
 _DESCRIPTION = """Sends text in a body of any length and any pace (UTF-8), and reads events meanwhile.
@@ -97,12 +99,17 @@ class _Events(StreamingResponse):
 
 
 async def _until_error(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """Events, a problem among them as the last one."""
+    """Events, a problem among them as the last one; so is a fault, if the policy `on_error` is `raise`."""
     try:
         async for event in events:
             yield event
     except ProblemError as error:
         yield error_event(error.problem)
+    except (ClientDisconnect, WebSocketDisconnect):
+        raise
+    except Exception as error:  # its message may quote the text
+        _log.error("%s in a stream", type(error).__name__)
+        yield error_event(fault(type(error).__name__))
 
 
 def _query(given: Mapping[str, str]) -> StreamQuery:

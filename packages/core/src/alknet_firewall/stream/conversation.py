@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from alknet_firewall.arguments import check_channel, check_text
@@ -16,15 +15,13 @@ from alknet_firewall.engine import Engine, Tally
 from alknet_firewall.errors import StreamError
 from alknet_firewall.faults import verdict_on_fault
 from alknet_firewall.forks import renew_in_children
-from alknet_firewall.passages import pieces
+from alknet_firewall.policy import group_of
 from alknet_firewall.stream.conversation_state import ConversationMemory, from_state, to_state
 from alknet_firewall.stream.events import event_of
-from alknet_firewall.stream.evidence import ChannelEvidence, Channels, strictest, whole_verdict
+from alknet_firewall.stream.evidence import ChannelEvidence, Channels, strictest, unworded, whole_verdict
 from alknet_firewall.stream.last_words import NOTABLE_RATE
 from alknet_firewall.stream.sinks import Sink, check_sink
 from alknet_firewall.verdict import Action, Verdict
-
-_GATHERED = 64  # windows that are read together
 
 Load = Callable[[], Engine]
 
@@ -162,8 +159,12 @@ class Conversation:
             return Turn(number, fault, fault)
         alone: Verdict | None = None
         try:
-            alone = self._read_alone(engine, text, channel)
-            self._read_joined(engine, text, channel, alone)
+            tally = engine.see(text, channel)
+            alone = engine.verdict(tally, channel)
+            self._memory.tokens += tally.tokens
+            _of(self._memory.alone, channel).add(tally)
+            if _is_notable(engine, tally, alone):
+                self._read_joined(engine, text, channel)
             return Turn(number, alone, self._whole(engine, channel, truncated=alone.truncated))
         except Exception as error:
             if alone is None:  # nobody knows what it says: what follows is read with it
@@ -171,22 +172,13 @@ class Conversation:
             fault = verdict_on_fault(self._config, error, channel)
             return Turn(number, alone or fault, self._whole_with(engine, fault))
 
-    def _read_alone(self, engine: Engine, text: str, channel: str) -> Verdict:
-        tally = _read(engine, text, channel)
-        verdict = engine.verdict(tally, channel)
-        self._memory.tokens += tally.tokens
-        _of(self._memory.alone, channel).add(tally)
-        return verdict
-
-    def _read_joined(self, engine: Engine, text: str, channel: str, alone: Verdict) -> None:
+    def _read_joined(self, engine: Engine, text: str, channel: str) -> None:
         """Reads a notable turn together with what was said before it, and keeps its words."""
-        if alone.false_alarm_rate > NOTABLE_RATE:
-            return
         try:
             size, tokenizer = engine.codebook.window.size, engine.detector.tokenizer
             joined = self._memory.last_words.joined(text, channel, tokenizer, size)
             if joined is not None:
-                _of(self._memory.joined, channel).add(_read(engine, joined, channel))
+                _of(self._memory.joined, channel).add(engine.see(joined, channel))
         finally:
             self._keep_words(engine, text, channel)
 
@@ -227,15 +219,12 @@ def _of(channels: Channels, channel: str) -> ChannelEvidence:
     return channels.setdefault(channel, ChannelEvidence())
 
 
-def _read(engine: Engine, text: str, channel: str) -> Tally:
-    """Reads a text as `screen` does."""
-    tally, window = Tally(), engine.codebook.window
-    cut = engine.allowed(pieces(text, engine.detector.tokenizer, window.size, window.overlap), tally)
-    waiting = ((0, piece) for piece in cut)
-    while some := list(islice(waiting, _GATHERED)):
-        for _, piece, found in engine.assessed(some, [channel]):
-            engine.add(tally, piece, found)
-    return tally
+def _is_notable(engine: Engine, tally: Tally, alone: Verdict) -> bool:
+    """Whether a turn looks so much like an attack that it is read with others: an order may come a word at a time."""
+    if alone.false_alarm_rate <= NOTABLE_RATE:
+        return True
+    bare = unworded(tally, group_of(engine.config, engine.codebook))
+    return bare is not None and engine.verdict(bare, alone.channel).false_alarm_rate <= NOTABLE_RATE
 
 
 def _look_at(work: asyncio.Future[Turn]) -> None:

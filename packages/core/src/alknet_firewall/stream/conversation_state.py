@@ -12,7 +12,7 @@ import hmac
 import json
 import math
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,11 +112,12 @@ def from_state(state: object, engine: Engine) -> ConversationMemory:
         StateError: It is malformed, damaged, of another version, of another codebook or detector, or was not made with
             the key of this configuration.
     """
+    if isinstance(state, Mapping):
+        state = dict(state)
     version = state.get("version") if isinstance(state, dict) else None
     if isinstance(version, int) and version is not True and version != VERSION:
-        raise StateError(
-            f"the conversation's state is of version {version}; this one reads version {VERSION}"
-        )
+        shown = version if abs(version) <= _MOST else "..."
+        raise StateError(f"the conversation's state is of version {shown}; this one reads version {VERSION}")
     keys = ("version", "codebook", "detector", "turns", "tokens", "last_words", "alone", "joined", _CHECK)
     top = _object(state, "the state", keys)
     if version is True or not isinstance(version, int):

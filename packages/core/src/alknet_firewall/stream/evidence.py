@@ -9,6 +9,7 @@ import numpy as np
 
 from alknet_firewall.behavior import Evidence
 from alknet_firewall.codebook.calibration import score_of
+from alknet_firewall.codebook.model import ONE_WORD
 from alknet_firewall.engine import Engine, Tally
 from alknet_firewall.passages import Piece
 from alknet_firewall.policy import group_of, thresholds_of
@@ -99,6 +100,26 @@ def whole_verdict(engine: Engine, alone: Channels, joined: Channels, channel: st
     if not verdicts:
         return Verdict(Action.ALLOW, 0.0, 1.0, channel=channel, tokens=tokens)
     return replace(_raised(engine, read, strictest(verdicts)), tokens=tokens)
+
+
+def unworded(tally: Tally, group: Sequence[str]) -> Tally | None:
+    """What was seen of a text, without what was taken off for being one word; None if nothing was.
+
+    Args:
+        tally: Of the text.
+        group: The behaviors that decide together.
+    """
+    seen = {name: strongest.evidence for name, strongest in tally.strongest.items()}
+    if not any(ONE_WORD in found.contributions for found in seen.values()):
+        return None
+    bare = Tally()
+    found = {
+        name: Evidence(one.log_odds - one.contributions.get(ONE_WORD, 0.0), one.contributions)
+        for name, one in seen.items()
+    }
+    bare.add(_nowhere(None), found, group)
+    bare.windows = tally.windows
+    return bare
 
 
 def strictest(verdicts: Sequence[Verdict]) -> Verdict:

@@ -147,7 +147,7 @@ async function main() {
   at("reset").addEventListener("click", () => { asSet(); soon(0); });
   at("recall").textContent = recallInWords(about);
   at("about").textContent =
-    `alknet-firewall ${about.version}, codebook ${about.codebook}, ${about.detector}, taps ${about.taps.join(" and ")}. ` +
+    `alknet-firewall ${about.version}, codebook for detector ${about.codebook}, ${about.detector}, taps ${about.taps.join(" and ")}. ` +
     "A score is not a promise: see what it cannot do in the documentation.";
   wireText();
   start(about.examples[1]?.text ?? "", about.examples[1]?.channel);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from alknet_firewall.behavior import Evidence
 from alknet_firewall.engine import Engine, Tally
 from alknet_firewall.faults import verdict_on_fault
 from alknet_firewall.hosts import describe
+from alknet_firewall.nearest import at_thresholds
 from alknet_firewall.passages import Piece, pieces
 from alknet_firewall.verdict import Verdict
 
@@ -66,7 +66,7 @@ class Reading:
         """What was read so far comes to, at these thresholds (false-alarm rates, `block` <= `review`)."""
         if self._fault is not None:
             return verdict_on_fault(self._engine.config, self._fault, self.channel)
-        return self._at(block, review).verdict(self._tally, self.channel)
+        return at_thresholds(self._engine, block, review).verdict(self._tally, self.channel)
 
     def shown(self, block: float, review: float) -> dict[str, Any]:
         """Everything the page shows, JSON-ready.
@@ -80,7 +80,7 @@ class Reading:
         told = verdict.to_dict()
         nearest: list[dict[str, Any]] = []
         if self._fault is None:
-            everything = self._at(1.0, 1.0).verdict(self._tally, self.channel)
+            everything = at_thresholds(self._engine, 1.0, 1.0).verdict(self._tally, self.channel)
             nearest = everything.to_dict()["alarms"]
         else:
             told["error"] = type(self._fault).__name__
@@ -92,13 +92,6 @@ class Reading:
             "tokens": {name: _listed(tokens) for name, tokens in self._tokens.items()},
             "views": [_view(piece, evidence) for piece, evidence in self._views],
         }
-
-    def _at(self, block: float, review: float) -> Engine:
-        """The engine with other thresholds; settings of single behaviors give way, but for their actions."""
-        config = self._engine.config
-        own = {name: one.model_copy(update={"block": None, "review": None}) for name, one in config.behaviors.items()}
-        changed = {"block_false_alarm_rate": block, "review_false_alarm_rate": review, "behaviors": own}
-        return replace(self._engine, config=config.model_copy(update=changed))
 
     def _note(self, piece: Piece, evidence: Mapping[str, Evidence]) -> None:
         heard = {name: found for name, found in evidence.items() if name not in self._engine.off}

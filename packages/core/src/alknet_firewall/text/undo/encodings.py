@@ -76,26 +76,31 @@ def _with_last_line(text: str, start: int, end: int) -> int:
 
 
 def _in_run(text: str, start: int, end: int) -> Iterator[Decoded]:
-    """What a run stands for: the first reading of it that makes sense."""
+    """What a run stands for: the first reading of it that is text, else the first that can be read at all."""
     run = text[start:end]
     if run in (run.lower(), run.upper()) and not any(sign.isdigit() for sign in run):
         return  # a long word, a path, a rule
+    unsure: Decoded | None = None
+    for found in _readings(text, start, end):
+        if found is not None and found.certain:
+            yield found
+            return
+        unsure = unsure or found
+    if unsure is not None:
+        yield unsure
+
+
+def _readings(text: str, start: int, end: int) -> Iterator[Decoded | None]:
+    run = text[start:end]
     for hexadecimal in _HEX.finditer(run):
-        if found := _judged(
-            "hex", start + hexadecimal.start(), start + hexadecimal.end(), bytes.fromhex(hexadecimal[1])
-        ):
-            yield found
-            return
+        first, last = start + hexadecimal.start(), start + hexadecimal.end()
+        yield _judged("hex", first, last, bytes.fromhex(hexadecimal[1]))
     for upper in _BASE32.finditer(text, start, min(len(text), end + 6)):
-        if found := _judged("base32", upper.start(), upper.end(), _from_base32(upper.group().rstrip("="))):
-            yield found
-            return
+        yield _judged("base32", upper.start(), upper.end(), _from_base32(upper.group().rstrip("=")))
     while end < len(text) and text[end] == "=":
         end += 1
     for skipped in range(4):  # the run may begin with the end of something else
-        if found := _judged("base64", start + skipped, end, _from_base64(run[skipped:])):
-            yield found
-            return
+        yield _judged("base64", start + skipped, end, _from_base64(run[skipped:]))
 
 
 def _from_base32(digits: str) -> bytes:
