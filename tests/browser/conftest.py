@@ -35,7 +35,7 @@ def site(firewall: Firewall) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, an event loop runs in this thread: no other test may see it
 def chromium() -> Iterator[Any]:
     """A headless Chromium that is installed on this machine; none is fetched."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")

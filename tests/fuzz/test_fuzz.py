@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alknet_firewall import FirewallConfig
 from alknet_firewall.codebook.compose import Thresholds
 from alknet_firewall.compile.rows import read_rows
+from alknet_firewall.detector.tokenizer import load_tokenizer
 from alknet_firewall.detector.weights import GgufWeights, open_weights
-from alknet_firewall.errors import DataError, WeightsError
+from alknet_firewall.errors import ConfigError, DataError, WeightsError
 from alknet_firewall.evaluate.held_out import scored_held_out
 from alknet_firewall.sae import SAE, SAEError
 from alknet_firewall.sae.config import parse_config
@@ -149,6 +151,23 @@ def refusal_of_weights(folder: Path) -> str:
 def test_a_deep_config_was_a_recursion_error(folder: Path) -> None:
     (folder / "config.json").write_bytes(b"[" * 100_000)
     assert "nested too deeply" in refusal_of_weights(folder)
+
+
+def test_a_version_with_control_characters_stood_in_the_message(folder: Path) -> None:
+    described = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    (folder / "tokenizer.json").write_text(json.dumps({**described, "version": "\x02.0"}), "utf-8")
+    with pytest.raises(WeightsError, match="damaged") as caught:
+        load_tokenizer(open_weights(str(folder)))
+    refused(caught.value)
+
+
+def test_many_wrong_settings_made_a_message_of_pages(tmp_path: Path) -> None:
+    path = tmp_path / "alknet-firewall.toml"
+    path.write_text("".join(f"{name} = 1\n" for name in ("unheard", "of", "such", "keys", "as", "these", "are")))
+    with pytest.raises(ConfigError, match="and 3 more") as caught:
+        FirewallConfig.from_file(path)
+    refused(caught.value)
+    assert str(caught.value).count("the keys here are") == 1
 
 
 def test_a_type_with_control_characters_stood_in_the_message(folder: Path) -> None:

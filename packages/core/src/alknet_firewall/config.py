@@ -19,6 +19,7 @@ from alknet_firewall.errors import ConfigError
 if TYPE_CHECKING:
     from alknet_firewall.codebook.signature import Trust
 
+_MOST_TOLD = 4  # problems at once
 _LONGEST_VALUE_SHOWN = 80
 
 
@@ -33,7 +34,9 @@ class _Settings(BaseModel):
             super().__init__(**config_sources.merged(layers))
         except ValidationError as error:
             # "from None" hides pydantic's error from tracebacks; it stays in __context__ for a model around.
-            raise ConfigError("\n".join(_explain(type(self), error, layers, ()))) from None
+            problems = _explain(type(self), error, layers, ())
+            more = [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
+            raise ConfigError("\n".join([*problems[:_MOST_TOLD], *more])) from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -211,7 +214,9 @@ def _explain(
             continue
         origin = _origin(sources, keys)
         if error["type"] == "extra_forbidden":
-            lines.append(f"{origin.name(keys)}: unknown key; {_nearest(model, keys, origin)}")
+            advice = _nearest(model, keys, origin)
+            told = any(line.endswith(advice) for line in lines)  # a list of all keys: once is enough
+            lines.append(f"{origin.name(keys)}: unknown key" + ("" if told else f"; {advice}"))
         else:
             allowed = _allowed(error) + _partner(error, sources, keys)
             shown = "..." if keys[-1:] == ("state_key",) else _short(error["input"])  # a secret

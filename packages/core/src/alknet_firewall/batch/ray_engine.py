@@ -40,10 +40,16 @@ class PartScreener:
             raise AlknetFirewallError(f"a worker of the cluster differs from this machine in: {names}")
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Screens a part, unless that was done before its worker was lost."""
+        """Screens a part, unless that was done before its worker was lost.
+
+        What goes wrong is told as a row: of an exception of ours Ray keeps the traceback and loses the kind.
+        """
         part = Part(**json.loads(row["part"]))
-        tally = self._output.done(part.number, self._run) or self._screener.screen(part, self._run)
-        return {"part": row["part"], "tally": json.dumps(tally.to_dict())}
+        try:
+            tally = self._output.done(part.number, self._run) or self._screener.screen(part, self._run)
+        except AlknetFirewallError as error:
+            return {"part": row["part"], "tally": "", "error": str(error)}
+        return {"part": row["part"], "tally": json.dumps(tally.to_dict()), "error": ""}
 
 
 def screen_on_ray(
@@ -72,6 +78,8 @@ def screen_on_ray(
     )
     try:
         for row in screened.iter_rows():
+            if row["error"]:
+                raise AlknetFirewallError(f"Ray: {row['error']}")
             yield Part(**json.loads(row["part"])), Tally.from_dict(json.loads(row["tally"]))
     except ray.exceptions.RayError as error:
         raise AlknetFirewallError(f"Ray: {_cause(error)}") from error

@@ -21,6 +21,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from alknet_firewall.detector.weights import FolderWeights, GgufWeights, Weights, read_json
 from alknet_firewall.errors import WeightsError
+from alknet_firewall.files import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _from_gguf(metadata: dict[str, Any], path: Path) -> Tokenizer:
         kinds: list[int] = metadata["tokenizer.ggml.token_type"]
         control = {token: i for i, (token, kind) in enumerate(zip(tokens, kinds)) if kind == _GGUF_CONTROL}
     except Exception as error:  # the Rust library raises plain Exception
-        raise WeightsError(f"{path}: its tokenizer is damaged ({error})") from error
+        raise WeightsError(f"{path}: its tokenizer is damaged ({told(error)})") from error
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     return Tokenizer(backend, control)
@@ -160,4 +161,4 @@ def _from_json(described: dict[str, Any], path: Path) -> Tokenizer:
         control = {token["content"]: int(token["id"]) for token in added if token.get("special")}
         return Tokenizer(HfTokenizer.from_str(json.dumps(plain)), control)
     except Exception as error:  # the Rust library raises plain Exception
-        raise WeightsError(f"{path}: its tokenizer is damaged ({error})") from error
+        raise WeightsError(f"{path}: its tokenizer is damaged ({told(error)})") from error
