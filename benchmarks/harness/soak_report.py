@@ -68,11 +68,18 @@ def write_page(samples: Sequence[Sample], path: Path) -> None:
         for name in names:
             figure.add_trace(Scatter(x=minutes, y=rows[name], name=name, mode="lines"), row=row, col=1)
     figure.update_yaxes(type="log", row=1, col=1)
-    for start, end, fault in _stretches(samples):
-        figure.add_vrect(x0=start / 60, x1=end / 60, fillcolor="red", opacity=0.12, line_width=0)
-        figure.add_annotation(
-            x=(start + end) / 120, y=1, yref="paper", text=fault, showarrow=False, textangle=-90
-        )
+    stretches = [(start / 60, end / 60, fault) for start, end, fault in _stretches(samples)]
+    # All at once: what adds a shape at a time checks all shapes before it again.
+    shapes = [
+        {"type": "rect", "yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1, "fillcolor": "red",
+         "opacity": 0.12, "line": {"width": 0}}
+        for start, end, _ in stretches
+    ]  # fmt: skip
+    names = [
+        {"x": (start + end) / 2, "y": 1, "yref": "paper", "text": fault, "showarrow": False, "textangle": -90}
+        for start, end, fault in stretches
+    ]
+    figure.update_layout(shapes=shapes, annotations=[*figure.layout.annotations, *names])
     figure.update_xaxes(title_text="minutes", row=4, col=1)
     figure.update_layout(title="Soak", height=1100, template="plotly_white")
     temporary = path.with_name(path.name + ".part")

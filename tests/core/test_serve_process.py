@@ -76,10 +76,11 @@ def test_the_openai_client_works_unchanged(running: Server) -> None:
         assert [one.flagged for one in many.results] == [False, True, False]
         parts = ours.moderations.create(input=[{"type": "text", "text": ATTACK}])
         assert [one.flagged for one in parts.results] == [True]
-        with pytest.raises(openai.UnprocessableEntityError, match="pictures"):
+        with pytest.raises(openai.UnprocessableEntityError) as caught:
             ours.moderations.create(
                 input=[{"type": "image_url", "image_url": {"url": "https://example.com/x.png"}}]
             )
+        assert "pictures" in caught.value.response.json()["detail"]  # newer clients leave it out of the exception's text
         with pytest.raises(openai.AuthenticationError):
             ours.with_options(api_key="wrong").moderations.create(input=BENIGN)
 
