@@ -52,8 +52,15 @@ endif
 
 setup: .venv/installed-all  ## installs everything that tests and examples need
 
-test: lint  ## linters, types, and all tests
+# Faults fork, and send signals: in a process that has not loaded everything that other tests do.
+test: lint  ## linters, types, and all tests; some of them: make test ARGS=tests/core/test_text.py
+ifdef ARGS
 	@$(PYTEST) $(ARGS)
+else
+	@$(PYTEST) tests/browser tests/core tests/doors
+	@$(PYTEST) tests/faults
+	@$(PYTEST) tests/fuzz tests/hosts
+endif
 
 lint: .venv/installed-all  ## ruff and mypy
 	@$(BIN)/ruff check .
