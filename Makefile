@@ -53,7 +53,7 @@ endif
 setup: .venv/installed-all  ## installs everything that tests and examples need
 
 # Faults fork, and send signals: in a process that has not loaded everything that other tests do.
-test: lint  ## linters, types, and all tests; some of them: make test ARGS=tests/core/test_text.py
+test: lint  ## linters, types, and all tests; some of them: make test ARGS=tests/core/test_stream.py
 ifdef ARGS
 	@$(PYTEST) $(ARGS)
 else
