@@ -171,6 +171,17 @@ def settings(tmp_path: Path, tiny: TinyModel, make_codebook: MakeCodebook) -> Pa
     return file
 
 
+@pytest.fixture
+def tiny_by_default(
+    tiny: TinyModel, make_codebook: MakeCodebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Makes the tiny detector and a codebook for it the default of this process and of those that it starts."""
+    codebook = tmp_path / "codebook.safetensors"
+    codebook.write_bytes(make_codebook().to_bytes())
+    monkeypatch.setenv("ALKNET_FIREWALL_CODEBOOK", str(codebook))
+    monkeypatch.setenv("ALKNET_FIREWALL_WEIGHTS", str(tiny.path))
+
+
 @pytest.fixture(scope="session")
 def firewall() -> Firewall:
     """The firewall as it comes: default weights, bundled codebook."""

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 
 from benchmarks import lakes
-from tests.conftest import MakeCodebook, TinyModel
 
-
-@pytest.fixture(autouse=True)
-def tiny_by_default(
-    tiny: TinyModel, make_codebook: MakeCodebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Makes the tiny detector the default of this process and of those that it starts."""
-    codebook = tmp_path / "codebook.safetensors"
-    codebook.write_bytes(make_codebook().to_bytes())
-    monkeypatch.setenv("ALKNET_FIREWALL_CODEBOOK", str(codebook))
-    monkeypatch.setenv("ALKNET_FIREWALL_WEIGHTS", str(tiny.path))
+pytestmark = pytest.mark.usefixtures("tiny_by_default")
 
 
 def test_speeds(capsys: pytest.CaptureFixture[str]) -> None:

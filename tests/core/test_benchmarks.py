@@ -25,14 +25,8 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 @pytest.fixture
-def tiny_firewall(
-    tiny: TinyModel, make_codebook: MakeCodebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Makes the tiny detector and a codebook for it the default of this process and of those that it starts."""
-    codebook = tmp_path / "codebook.safetensors"
-    codebook.write_bytes(make_codebook().to_bytes())
-    monkeypatch.setenv("ALKNET_FIREWALL_CODEBOOK", str(codebook))
-    monkeypatch.setenv("ALKNET_FIREWALL_WEIGHTS", str(tiny.path))
+def tiny_firewall(tiny_by_default: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny detector by default, and no rests between measurements."""
     monkeypatch.setattr(timing, "_REST", 0)
 
 

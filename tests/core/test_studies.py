@@ -19,7 +19,7 @@ from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.detector.tokenizer import Tokenizer
 from alknet_firewall.passages import pieces
-from tests.conftest import MakeCodebook, TinyModel
+from tests.conftest import TinyModel
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -35,13 +35,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def tiny_firewall(
-    tiny: TinyModel, make_codebook: MakeCodebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Firewall:
-    codebook = tmp_path / "codebook.safetensors"
-    codebook.write_bytes(make_codebook().to_bytes())
-    monkeypatch.setenv("ALKNET_FIREWALL_CODEBOOK", str(codebook))
-    monkeypatch.setenv("ALKNET_FIREWALL_WEIGHTS", str(tiny.path))
+def tiny_firewall(tiny_by_default: None) -> Firewall:
     return Firewall(FirewallConfig(on_long="screen_all")).warm_up()
 
 
