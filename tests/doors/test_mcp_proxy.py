@@ -41,7 +41,10 @@ def session(mode: str, use: Callable[[Any], Awaitable[Any]], *server: str) -> An
     )
 
     async def run() -> Any:
-        async with mcp.stdio_client(parameters) as streams, mcp.ClientSession(*streams) as opened:
+        # Said, not left to the default: that is what `sys.stderr` was when `mcp` was first imported, which may have
+        # been the captured one of a command's test, without a file behind it.
+        started = mcp.stdio_client(parameters, errlog=sys.__stderr__)
+        async with started as streams, mcp.ClientSession(*streams) as opened:
             return await use(opened)
 
     return asyncio.run(run())
