@@ -21,6 +21,7 @@ from alknet_firewall.compile.generators import (
     status,
     tasks,
     user_prompts,
+    usual,
     world,
     worn,
 )
@@ -41,6 +42,7 @@ GENERATORS: Mapping[str, Generator] = {
     "status": status.generate,
     "tasks": tasks.generate,
     "user_prompts": user_prompts.generate,
+    "usual": usual.generate,
     "world": world.generate,
     "worn": worn.generate,  # in no default count: see docs/adaptive.md
 }
