@@ -90,8 +90,12 @@ def first_windows(found: OutOfFold) -> OutOfFold:
     """The same evidence on the first window of each row that was kept."""
     corpus = found.corpus
     _, first = np.unique(corpus.row, return_index=True)
-    cut = Corpus(corpus.rows, [corpus.ids[i] for i in first], corpus.row[first], corpus.payload[first])
-    return replace(found, corpus=cut, evidence=found.evidence[first])
+    kept = np.isin(corpus.window, first)
+    window = np.searchsorted(first, corpus.window[kept])
+    start = np.concatenate([[0], np.cumsum(np.diff(corpus.start)[kept])])
+    ids = [corpus.ids[i] for i in first]
+    cut = Corpus(corpus.rows, ids, corpus.row[first], window, start, corpus.payload[kept])
+    return replace(found, corpus=cut, evidence=found.evidence[kept])
 
 
 def show(name: str, found: OutOfFold, settings: CompileSettings) -> None:

@@ -148,6 +148,7 @@ def _behavior(name: str, seed: int, lexicon: Lexicon, buckets: npt.NDArray[np.in
         lexicon=lexicon,
         word_weights=words,
         readouts=BUILT_IN,
+        stretch=16,
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from alknet_firewall.behavior import Passage
 from alknet_firewall.codebook.lexical import ngram_buckets
 from alknet_firewall.codebook.model import CodebookBehavior
-from alknet_firewall.codebook.readout import ATTENTION, PEAK, PEAK_TOKENS
+from alknet_firewall.codebook.readout import ATTENTION, PEAK, PEAK_TOKENS, stretches
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.detector.protocol import ModelSpec
 from alknet_firewall.detector.torch_reference import TorchModel
@@ -102,6 +102,17 @@ def _normalised(states: Any) -> Any:
 
 def _log_odds(behavior: CodebookBehavior, states: dict[int, Any], suffix: int, words: float) -> Any:
     """As `CodebookBehavior.assess`, at the last depth."""
+    n_tokens = len(next(iter(states.values()))) - suffix
+    borders = stretches(n_tokens, behavior.stretch).tolist()
+    ends = list(range(n_tokens, n_tokens + suffix))
+    found = [
+        _of_stretch(behavior, {tap: own[[*range(a, b), *ends]] for tap, own in states.items()}, suffix, words)
+        for a, b in zip(borders, borders[1:])
+    ]
+    return torch.stack(found).max()
+
+
+def _of_stretch(behavior: CodebookBehavior, states: dict[int, Any], suffix: int, words: float) -> Any:
     coordinates = behavior.coordinates
     values: list[Any] = []
     for at, (tap, readout) in enumerate(zip(coordinates.taps.tolist(), coordinates.readouts)):

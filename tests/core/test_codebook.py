@@ -97,6 +97,16 @@ def test_a_newer_format(content: bytes) -> None:
         parse_codebook(newer, "here")
 
 
+def test_the_format_before_reads_windows_as_a_whole(content: bytes) -> None:
+    def older(metadata: Any, tensors: Any) -> None:
+        metadata.update(format=2)
+        for behavior in metadata["behaviors"].values():
+            del behavior["stretch"]
+
+    assert {b.stretch for b in parse_codebook(content, "here").behaviors.values()} == {16}
+    assert {b.stretch for b in parse_codebook(edited(content, older), "here").behaviors.values()} == {0}
+
+
 def test_a_readout_that_is_not_installed(content: bytes) -> None:
     with pytest.raises(CodebookError, match="readout 'template_end': install the plugin"):
         parse_codebook(content, "here", {"mean": BUILT_IN["mean"]})
@@ -130,7 +140,7 @@ def nan(array: Any) -> Any:
         change_behavior("biases", [0.0, 1.0]), change("cascade", 7),
         change("cascade", {"user": 0.0}), change("cascade", dict.fromkeys(CHANNELS, 1e999)),
         change_behavior("default_action", "explode"), change_behavior("readouts", []), change_behavior("readouts", ["last"]),
-        change_behavior("channels", ["email"]),
+        change_behavior("channels", ["email"]), *(change_behavior("stretch", value) for value in (None, "x", 1.5, True, -1, 5000)),
         *(change_tensor(f"injection.{name}", nan) for name in ("directions", "queries", "offsets", "knots", "benign", "attack", "weights")),
         *(change_tensor(f"injection.{name}", lambda a: a[:-1]) for name in ("directions", "queries", "offsets", "knots", "taps", "words")),
         change_tensor("injection.weights", lambda a: a[:, :-1]), change_tensor("injection.weights", lambda a: a[:0]), change_tensor("injection.weights", lambda a: a[0]),
@@ -282,7 +292,7 @@ def test_a_checksum_that_stands_twice(content: bytes) -> None:
 
 
 def test_the_same_key_twice(content: bytes) -> None:
-    document = json.dumps(metadata_of(content)).replace('"format": 2', '"format": 2, "format": 2')
+    document = json.dumps(metadata_of(content)).replace(f'"format": {FORMAT}', f'"format": {FORMAT}, "format": {FORMAT}')
     with pytest.raises(CodebookError, match="same key twice"):
         parse_codebook(save(load(content), {KEY: document}), "somewhere")
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alknet_firewall.codebook.model import Coordinates
-from alknet_firewall.codebook.readout import ATTENTION, BUILT_IN, attention_shares, normalised
+from alknet_firewall.codebook.readout import (
+    ATTENTION,
+    BUILT_IN,
+    PEAK,
+    attention_shares,
+    normalised,
+    stretches,
+)
 
 RNG = np.random.default_rng(0)
 STATES = RNG.normal(size=(7, 4)).astype(np.float32)  # five tokens of text, two of the template's end
@@ -57,7 +66,7 @@ def test_coordinates_against_a_direct_formula() -> None:
     states = {1: STATES, 2: RNG.normal(size=(7, 4)).astype(np.float32)}
     readouts = {**BUILT_IN, "second": Second()}
     coordinates = Coordinates(taps, names, queries, directions, offsets)
-    values, parts = coordinates.read(states, SUFFIX, readouts)
+    (values,), (parts,) = coordinates.read(states, SUFFIX, readouts)
     assert len(coordinates) == 6 and parts.shape == (7, 6)
     np.testing.assert_allclose(parts.sum(0) + offsets, values, rtol=1e-5, atol=1e-5)
     for j, name in enumerate(names):
@@ -70,3 +79,31 @@ def test_coordinates_against_a_direct_formula() -> None:
                 name
             ]
         assert values[j] == pytest.approx(pooled @ directions[j] + offsets[j], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "size", "expected"),
+    [(5, 0, [0, 5]), (1, 48, [0, 1]), (71, 48, [0, 71]), (72, 48, [0, 48, 72]), (192, 48, [0, 48, 96, 144, 192])],
+)
+def test_borders_of_stretches(n_tokens: int, size: int, expected: list[int]) -> None:
+    assert stretches(n_tokens, size).tolist() == expected
+
+
+@given(st.integers(1, 400), st.integers(1, 60))
+def test_stretches_keep_their_borders_while_a_window_grows(n_tokens: int, size: int) -> None:
+    borders = stretches(n_tokens, size)
+    assert borders[0] == 0 and borders[-1] == n_tokens and (np.diff(borders) > 0).all()
+    assert (np.diff(borders)[:-1] == size).all() and np.diff(borders)[-1] < 1.5 * size
+    longer = stretches(n_tokens + 1, size)
+    assert longer[: len(borders) - 1].tolist() == borders[:-1].tolist()
+
+
+def test_a_stretch_reads_as_a_text_of_its_own() -> None:
+    names = ("template_end", ATTENTION, "mean", PEAK, "last")
+    directions, queries = RNG.normal(size=(2, 5, 4)).astype(np.float32)
+    coordinates = Coordinates(np.ones(5, np.int32), names, queries, directions, np.arange(5, dtype=np.float32))
+    values, parts = coordinates.read({1: STATES}, SUFFIX, BUILT_IN, stretch=2)
+    for stretch, rows in enumerate(([0, 1, 5, 6], [2, 3, 5, 6], [4, 5, 6])):
+        (alone,), (own,) = coordinates.read({1: STATES[rows]}, SUFFIX, BUILT_IN)
+        np.testing.assert_allclose(values[stretch], alone, rtol=1e-5)
+        np.testing.assert_allclose(parts[stretch], own, rtol=1e-5)

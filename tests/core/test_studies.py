@@ -127,11 +127,13 @@ def test_first_windows_are_those_of_each_row(study: ModuleType) -> None:
     from alknet_firewall.compile.corpus import Corpus
     from alknet_firewall.compile.evidence import OutOfFold
 
-    row = np.array([0, 0, 1, 2, 2])
-    corpus = Corpus([Row(t, "benign", "a", "user") for t in "abc"], [row[:1]] * 5, row, np.ones(5, bool))
-    found = OutOfFold(corpus, np.arange(3), np.zeros(3, int), np.zeros(3, int), np.arange(5.0)[:, None, None])
+    row, window = np.array([0, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 3, 3, 4])  # two windows have two stretches each
+    rows, payload = [Row(t, "benign", "a", "user") for t in "abc"], np.ones(7, bool)
+    corpus = Corpus(rows, [row[:1]] * 5, row, window, np.arange(0, 80, 10), payload)
+    found = OutOfFold(corpus, np.arange(3), np.zeros(3, int), np.zeros(3, int), np.arange(7.0)[:, None, None])
     cut = import_module("ablation").first_windows(found)
-    assert cut.evidence.ravel().tolist() == [0, 2, 3] and cut.position.tolist() == [0, 1, 2]
+    assert cut.evidence.ravel().tolist() == [0, 1, 3, 4, 5] and cut.position.tolist() == [0, 1, 2]
+    assert cut.corpus.window.tolist() == [0, 0, 1, 2, 2] and cut.corpus.start.tolist() == [0, 10, 20, 30, 40, 50]
 
 
 def test_results_are_kept_by_the_line(study: ModuleType, tmp_path: Path) -> None:

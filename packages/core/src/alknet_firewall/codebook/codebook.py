@@ -26,12 +26,15 @@ from alknet_firewall.errors import CodebookError
 from alknet_firewall.files import printable, read_bounded, told
 from alknet_firewall.verdict import CHANNELS
 
-FORMAT = 2
+FORMAT = 3
+_WITHOUT_STRETCHES = 2
+"""Format of the codebooks before, which read all windows as a whole."""
 BUNDLED = "the bundled codebook"
 MAX_BYTES = 64 << 20
 _MAX_KNOTS = 64  # splines are solved for in memory that grows with its square
 _MOST_COORDINATES = 4096  # of all behaviors
 _MOST_BEHAVIORS = 64
+_WIDEST = 4096  # tokens of a window
 _LONGEST_NAME = 200  # characters of what is shown: names of behaviors, of the detector, of readouts
 _OWN = "own"  # a table behind another: of the traffic where it is used
 _TYPES = {
@@ -181,7 +184,7 @@ def parse_codebook(
 
 def _parsed(seal: Seal, content: bytes, where: str, readouts: Mapping[str, Readout]) -> Codebook:
     told_format = seal.metadata["format"]
-    if told_format != FORMAT:
+    if told_format not in (_WITHOUT_STRETCHES, FORMAT):
         raise CodebookError(
             f"{where}: codebook format {printable(str(told_format), 40)}, this version reads format {FORMAT}; "
             "upgrade alknet-firewall, or compile the codebook again"
@@ -216,7 +219,7 @@ def _unpack(metadata: Mapping[str, Any], tensors: Tensors, readouts: Mapping[str
         all(set(b.coordinates.taps.tolist()) <= set(taps) for b in behaviors.values()), "a tap is not listed"
     )
     size, overlap = (int(value) for value in metadata["window"])
-    _expect(0 <= overlap < size <= 4096, f"window {size} with overlap {overlap}")
+    _expect(0 <= overlap < size <= _WIDEST, f"window {size} with overlap {overlap}")
     _expect(isinstance(metadata["provenance"], dict), "its provenance is not an object")
     group = tuple(metadata["group"])
     _expect(set(group) <= set(behaviors), "a behavior of the group is missing")
@@ -269,6 +272,7 @@ def _pack_behavior(behavior: CodebookBehavior, tensors: Tensors) -> dict[str, An
         "readouts": list(coordinates.readouts),
         "biases": behavior.biases.tolist(),
         "channels": sorted(behavior.tables),
+        "stretch": behavior.stretch,
     }
 
 
@@ -319,6 +323,8 @@ def _unpack_behavior(
     _expect(bool((np.diff(knots, axis=1) > 0).all()), f"knots of {name!r} do not ascend")
     _expect(bool(np.isfinite(biases).all()), f"a bias of {name!r} is not finite")
     _expect(set(described["channels"]) == set(CHANNELS), f"{name!r} lacks a channel")
+    stretch = described.get("stretch", 0)
+    _expect(type(stretch) is int and 0 <= stretch <= _WIDEST, f"stretches of {name!r} are of {stretch!r:.40} tokens")
     _expect(
         described["default_action"] in ("block", "review", "inform", "off"), f"action of {name!r} is unknown"
     )
@@ -341,6 +347,7 @@ def _unpack_behavior(
         lexicon=lexicon,
         word_weights=None if words is None else words.astype(np.float32),
         readouts=readouts,
+        stretch=stretch,
     )
 
 

@@ -22,6 +22,7 @@ from alknet_firewall.codebook.readout import (
     feature_parts,
     is_feature,
     peak_shares,
+    stretches,
 )
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.errors import CodebookError
@@ -70,35 +71,48 @@ class Coordinates:
         return groups
 
     def read(
-        self, states: Mapping[int, FloatArray], suffix: int, readouts: Mapping[str, Readout]
-    ) -> tuple[FloatArray, FloatArray]:
-        """Reads one window.
+        self, states: Mapping[int, FloatArray], suffix: int, readouts: Mapping[str, Readout], stretch: int = 0
+    ) -> tuple[FloatArray, list[FloatArray]]:
+        """Reads one window, stretch by stretch.
 
         Args:
             states: By tap, normalised, (n_tokens + suffix, hidden); coordinates of a tap that is not there are 0.
             suffix: Rows of the template's end.
             readouts: By name, all but `attention`, `peak` and features.
+            stretch: Tokens of a stretch; 0 for the window as a whole.
 
         Returns:
-            The coordinates (k,), and what each token gave to each (n_tokens + suffix, k), offsets apart.
+            The coordinates of s stretches (s, k), and for each stretch what each of its tokens, and of the template's
+            end behind them, gave to each coordinate (tokens + suffix, k), offsets apart.
         """
-        length = len(next(iter(states.values())))
-        parts = np.zeros((length, len(self)), np.float32)
+        n_tokens = len(next(iter(states.values()))) - suffix
+        borders = stretches(n_tokens, stretch).tolist()
+        ends = np.arange(n_tokens, n_tokens + suffix)
+        seen = [np.concatenate([np.arange(a, b), ends]) for a, b in zip(borders, borders[1:])]
+        parts = [np.zeros((len(rows), len(self)), np.float32) for rows in seen]
         for tap, name, which, rows in self._groups:
             if tap not in states:
                 continue
             projected = product(states[tap], rows)  # (tokens, 2k) for attention: projections, then scores
-            if name == FEATURE and self.thresholds is not None:
-                parts[:, which] = feature_parts(projected + self.offsets[which], self.thresholds[which], suffix)
-                continue
-            if name == ATTENTION:
-                shares = attention_shares(projected[:, len(which) :], suffix)
-            elif name == PEAK:
-                shares = peak_shares(projected, suffix)
-            else:
-                shares = readouts[name].shares(states[tap], suffix)[:, None]
-            parts[:, which] = shares * projected[:, : len(which)]
-        return parts.sum(0) + self._added, parts
+            for own, at in zip(parts, seen):
+                own[:, which] = self._parts(name, which, projected[at], states[tap], at, suffix, readouts)
+        return np.stack([own.sum(0) + self._added for own in parts]), parts
+
+    def _parts(
+        self, name: str, which: npt.NDArray[np.intp], projected: FloatArray, states: FloatArray,
+        seen: npt.NDArray[np.intp], suffix: int, readouts: Mapping[str, Readout],
+    ) -> FloatArray:  # fmt: skip
+        """What each token of a stretch gives to the coordinates of one group."""
+        if name == FEATURE and self.thresholds is not None:
+            return feature_parts(projected + self.offsets[which], self.thresholds[which], suffix)
+        if name == ATTENTION:
+            shares = attention_shares(projected[:, len(which) :], suffix)
+        elif name == PEAK:
+            shares = peak_shares(projected, suffix)
+        else:
+            shares = readouts[name].shares(states[seen], suffix)[:, None]
+        found: FloatArray = shares * projected[:, : len(which)]
+        return found
 
     @cached_property
     def _added(self) -> FloatArray:
@@ -135,10 +149,11 @@ class Lexicon:
 class CodebookBehavior:
     """A behavior as a codebook knows it; implements `alknet_firewall.behavior.Behavior`.
 
-    The log-odds of a window are `bias + sum over j of weight_j * log_ratio_j(coordinate_j)`, where `log_ratio_j` is the
-    difference of two smoothed log-densities (attack minus benign). The lexical score, if there is one, is the last
-    coordinate. In a cascade there is a row of weights and a bias for each depth: the last for windows that
-    were read at all taps, the one before for those that lack the last tap, and so on.
+    The log-odds of a stretch are `bias + sum over j of weight_j * log_ratio_j(coordinate_j)`, where `log_ratio_j` is
+    the difference of two smoothed log-densities (attack minus benign). A window has those of its strongest stretch.
+    The lexical score, if there is one, is the last coordinate, and the same for all stretches of a window. In a
+    cascade there is a row of weights and a bias for each depth: the last for windows that were read at all taps, the
+    one before for those that lack the last tap, and so on.
 
     Attributes:
         name: The behavior.
@@ -151,6 +166,7 @@ class CodebookBehavior:
         lexicon: The n-gram table; None for a behavior without words.
         word_weights: Of each bucket, (buckets,).
         readouts: By name, all but `attention` and `peak`.
+        stretch: Tokens of the stretches that states are read in; 0 for windows as a whole.
     """
 
     name: str
@@ -164,6 +180,7 @@ class CodebookBehavior:
     lexicon: Lexicon | None
     word_weights: FloatArray | None
     readouts: Mapping[str, Readout]
+    stretch: int = 0
 
     @cached_property
     def log_ratios(self) -> Splines:
@@ -179,27 +196,34 @@ class CodebookBehavior:
     def false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
         return self.tables[channel].rate(log_odds, windows)
 
-    def values(self, passage: Passage) -> tuple[FloatArray, FloatArray]:
-        """The coordinates of a window, words last, and what each token gave to each: (k,), (n_tokens, k)."""
-        values, parts = self.coordinates.read(passage.states, passage.suffix, self.readouts)
+    def _words(self, passage: Passage) -> tuple[FloatArray, FloatArray]:
+        """The lexical score of a window and what each token gave to it, (1,), (n_tokens, 1); (0,) without words."""
         n_tokens = len(passage.ids)
-        parts = parts[:n_tokens]
         if self.lexicon is None or self.word_weights is None:
-            return values, parts
+            return np.empty(0, np.float32), np.empty((n_tokens, 0), np.float32)
         grams = ngram_buckets(self.lexicon.folded[passage.ids], len(self.lexicon.rarity))
         scores, shares = lexical_scores(grams, self.lexicon.rarity, self.word_weights[None], n_tokens)
-        return np.append(values, scores), np.concatenate([parts, shares.T], axis=1)
+        return scores, shares.T
 
     def _assess(self, passage: Passage) -> Evidence:
         depth = len(self.weights) - 1 - self.coordinates.missing(passage.states)
         if depth < 0:
             raise CodebookError(f"behavior {self.name!r} needs deeper states than those of taps {[*passage.states]}")
         weights, bias = self.weights[depth], float(self.biases[depth])
-        values, parts = self.values(passage)
+        read, parts = self.coordinates.read(passage.states, passage.suffix, self.readouts, self.stretch)
+        word, of_words = self._words(passage)
+        every = np.concatenate([read, np.tile(word, (len(read), 1))], axis=1)  # (stretches, k)
+        all_ratios = self.log_ratios(every)
+        strongest = int(np.argmax(all_ratios @ weights))
+        values, ratios = every[strongest], all_ratios[strongest]
         # A token's share of the evidence: what it gave to each coordinate, times how steeply that one pulls here.
         step = np.maximum(np.abs(values), 1.0) * 1e-3
-        ratios, after, before = self.log_ratios(np.stack([values, values + step, values - step]))
+        after, before = self.log_ratios(np.stack([values + step, values - step]))
         carried, slopes = weights * ratios, weights * (after - before) / (2 * step)  # (k,)
+        token_scores = of_words @ slopes[len(slopes) - len(word) :]
+        start = int(stretches(len(passage.ids), self.stretch)[strongest])
+        of_states = parts[strongest][: len(parts[strongest]) - passage.suffix]
+        token_scores[start : start + len(of_states)] += of_states @ slopes[: of_states.shape[1]]
         contributions: dict[str, float] = {}
         for name, value, weight in zip([*self.coordinates.names, LEXICAL], carried, weights):
             if weight:
@@ -207,4 +231,4 @@ class CodebookBehavior:
         contributions["bias"] = bias
         if is_word(passage.text):
             contributions[ONE_WORD] = -_NO_ORDER
-        return Evidence(sum(contributions.values()), contributions, (parts @ slopes).astype(np.float32))
+        return Evidence(sum(contributions.values()), contributions, token_scores.astype(np.float32))

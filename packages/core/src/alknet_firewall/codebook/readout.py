@@ -14,6 +14,9 @@ does not come over a threshold counts as nothing.
 
     before_j(t) = state(t) . direction_j + offset_j
     coordinate_j = mean over tokens t of  before_j(t) where that is above threshold_j, 0 elsewhere
+
+A window may be read in stretches: the sum runs over the tokens of one stretch (and the template's end), so a payload
+among harmless sentences is not diluted by them, while its states have still seen what stands before it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 
 ATTENTION = "attention"
 PEAK = "peak"
@@ -147,6 +151,24 @@ def feature_parts(before: FloatArray, thresholds: FloatArray, suffix: int) -> Fl
     parts = np.zeros_like(before)
     parts[:n_tokens] = np.where(before[:n_tokens] > thresholds, before[:n_tokens], 0) / np.float32(n_tokens)
     return parts
+
+
+def stretches(n_tokens: int, size: int) -> IntArray:
+    """Borders of the stretches that a window is read in: every `size` tokens, the last from half to one and a half.
+
+    They lie on a fixed grid, so that those in front stay the same while a window grows.
+
+    Args:
+        n_tokens: Of the window, >= 1.
+        size: In tokens; 0 for the window as a whole.
+
+    Returns:
+        (stretches + 1,) ascending from 0 to `n_tokens`.
+    """
+    count = max(1, (n_tokens + size // 2) // size) if size else 1
+    borders = np.arange(count + 1) * size
+    borders[-1] = n_tokens
+    return borders
 
 
 def is_feature(readout: str) -> bool:

@@ -162,7 +162,7 @@ def compile_group(
     )  # fmt: skip
     lexicon = None if final.words is None else Lexicon(folded, final.words.rarity)
     made = {
-        behavior: stack.behavior(b, behavior, default_action, final, lexicon, tables[b], readouts)
+        behavior: stack.behavior(b, behavior, default_action, final, lexicon, tables[b], readouts, settings.stretch)
         for b, behavior in enumerate(behaviors)
     }
     held_out = replace(found.held_out(log_odds), log_rates=_left_out_rates(corpus, found, log_odds, benign))

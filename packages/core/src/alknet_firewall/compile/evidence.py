@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.features import Features
-from alknet_firewall.compile.fit import fit_group, strongest_windows
+from alknet_firewall.compile.fit import fit_group, strongest
 from alknet_firewall.compile.folds import (
     COMPOSED,
     assign_folds,
@@ -55,11 +55,11 @@ class OutOfFold:
     """Evidence on every row that was not composed, from fits that its source was left out of.
 
     Attributes:
-        corpus: All rows and windows.
+        corpus: All rows, windows and stretches.
         rows: The rows that there is evidence on, (n,).
         fold: The fold of each row of the corpus; -1 for composed ones.
         classes: 0 for benign, b + 1 for behavior b, of each row of the corpus.
-        evidence: Of all windows of the corpus, (m, behaviors, parts); zeros for windows of other rows.
+        evidence: Of all stretches of the corpus, (s, behaviors, parts); zeros for those of other rows.
     """
 
     corpus: Corpus
@@ -88,14 +88,15 @@ class OutOfFold:
         for fold in range(settings.folds):
             others = Stack.fit(self.corpus, self.rows[own_fold != fold], self.classes, self.evidence, settings)
             here = own_fold[self.position] == fold
-            windows = self.windows[here]
-            log_odds[here] = others.cascaded(self.evidence[windows], channels_of(self.corpus, windows))
+            stretches = self.corpus.stretches_of(self.rows[own_fold == fold])
+            channels = channels_of(self.corpus, self.windows[here])
+            log_odds[here] = others.cascaded(self.evidence[stretches], self.corpus.window[stretches], channels)
         return log_odds
 
     def held_out(self, log_odds: FloatArray) -> HeldOut:
         """What `log_odds` says of each row: its strongest window."""
-        strongest = strongest_windows(np.logaddexp.reduce(log_odds, axis=1), self.position)
-        return HeldOut([self.corpus.rows[i] for i in self.rows], self.fold[self.rows], log_odds[strongest])
+        chosen = strongest(np.logaddexp.reduce(log_odds, axis=1), self.position)
+        return HeldOut([self.corpus.rows[i] for i in self.rows], self.fold[self.rows], log_odds[chosen])
 
 
 def out_of_fold(
@@ -117,7 +118,7 @@ def out_of_fold(
     fold_of = _folds(corpus, settings)
     row_fold = row_folds(corpus.rows, fold_of, classes, settings.folds, FEWEST)
     real: IntArray = np.array([i for i in used.tolist() if not corpus.rows[i].source.startswith(COMPOSED)])
-    evidence = np.zeros((len(corpus.row), len(behaviors), len(settings.taps) + settings.words))
+    evidence = np.zeros((len(corpus.window), len(behaviors), len(settings.taps) + settings.words))
     for fold in range(settings.folds):
         rows = np.intersect1d(training_rows(corpus.rows, row_fold, fold_of, fold), used)
         for b, behavior in enumerate(behaviors):
@@ -134,8 +135,8 @@ def out_of_fold(
             len(behaviors),
             lambda share, at=stage: progress(at, share),  # type: ignore[misc]
         )
-        windows = corpus.windows_of(real[row_fold[real] == fold])
-        evidence[windows] = fitted.evidence()[windows]
+        stretches = corpus.stretches_of(real[row_fold[real] == fold])
+        evidence[stretches] = fitted.evidence()[stretches]
     return OutOfFold(corpus, real, row_fold, classes, evidence)
 
 

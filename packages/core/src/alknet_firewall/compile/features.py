@@ -68,13 +68,13 @@ class TapFeatures:
 
 @dataclass(frozen=True)
 class Features:
-    """All windows, ready to be fitted on.
+    """All stretches, ready to be fitted on, and the words of all windows.
 
     Attributes:
         taps: By tap, for learned directions; empty otherwise.
-        vectors: By tap and readout, one vector a window, (m, hidden).
+        vectors: By tap and readout, one vector a stretch, (s, hidden).
         words: Counts of hashed n-grams of the windows, (m, buckets); None without words.
-        saes: By tap, features of a sparse autoencoder (basis `sae`); their means over windows are among the vectors.
+        saes: By tap, features of a sparse autoencoder (basis `sae`); their means over stretches are among the vectors.
     """
 
     taps: Mapping[int, TapFeatures]
@@ -96,7 +96,8 @@ def make_features(
     `saes` holds by tap an autoencoder, and the root mean square of a typical state's numbers there (basis `sae`).
     """
     lengths = np.array([len(ids) for ids in corpus.ids])
-    start = np.concatenate([[0], np.cumsum(lengths)])
+    start = np.concatenate([[0], np.cumsum(lengths)])  # of windows, among all tokens
+    stretches = _stretches_by_window(corpus)
     names = settings.readouts
     share = min(1.0, _SAMPLE / max(int(start[-1]), 1))
     generator = np.random.default_rng(settings.seed)
@@ -105,12 +106,14 @@ def make_features(
     for window, states in store:
         for tap in settings.taps:
             array = states[tap].astype(np.float32)
+            text, suffix = array[: lengths[window]], array[lengths[window] :]
             for name in names:
-                shares = readouts[name].shares(array, store.suffix)
-                rows = vectors.setdefault((tap, name), np.empty((len(lengths), array.shape[1]), np.float32))
-                rows[window] = shares @ array
+                rows = vectors.setdefault((tap, name), np.empty((len(corpus.window), array.shape[1]), np.float32))
+                for at, tokens_of in stretches[window]:
+                    own = np.concatenate([text[tokens_of], suffix])
+                    rows[at] = readouts[name].shares(own, store.suffix) @ own
             picked = generator.random(lengths[window]) < share
-            samples[tap].append(array[: lengths[window]][picked])
+            samples[tap].append(text[picked])
     words = count_ngrams(corpus.ids, folded, settings.buckets) if settings.words else None
     if settings.basis == "sae":
         found = {
@@ -118,11 +121,12 @@ def make_features(
             for tap, (sae, length) in (saes or {}).items()
         }
         for tap, folded_sae in found.items():
-            vectors[tap, FEATURE] = np.empty((len(lengths), len(folded_sae.offsets)), np.float32)
+            vectors[tap, FEATURE] = np.empty((len(corpus.window), len(folded_sae.offsets)), np.float32)
         for window, states in store:
             for tap, folded_sae in found.items():
-                own = states[tap][: lengths[window]].astype(np.float32)
-                vectors[tap, FEATURE][window] = folded_sae.codes(own).mean(0)
+                codes = folded_sae.codes(states[tap][: lengths[window]].astype(np.float32))
+                for at, tokens_of in stretches[window]:
+                    vectors[tap, FEATURE][at] = codes[tokens_of].mean(0)
         return Features({}, vectors, words, found)
     if settings.basis != "learned":
         return Features({}, vectors, words)
@@ -144,7 +148,18 @@ def make_features(
     taps = {}
     for tap, (of_tokens, of_end) in projections.items():
         end = ends[tap]
-        projected_end = np.zeros((len(lengths), tokens[tap].shape[1]), np.float32) if end is None else of_end(end)
-        projected = ProjectedTokens(torch.from_numpy(tokens[tap]), start, torch.from_numpy(projected_end))
+        none = np.zeros((len(corpus.window), tokens[tap].shape[1]), np.float32)
+        projected_end = torch.from_numpy(none if end is None else of_end(end))
+        projected = ProjectedTokens(torch.from_numpy(tokens[tap]), corpus.start, projected_end)
         taps[tap] = TapFeatures(projected, of_tokens, of_end)
     return Features(taps, vectors, words)
+
+
+def _stretches_by_window(corpus: Corpus) -> list[list[tuple[int, slice]]]:
+    """For each window its stretches: number, and which of the window's tokens."""
+    begin = corpus.start[np.searchsorted(corpus.window, corpus.window)]  # of each stretch's window
+    firsts, lasts = (corpus.start[:-1] - begin).tolist(), (corpus.start[1:] - begin).tolist()
+    found: list[list[tuple[int, slice]]] = [[] for _ in corpus.ids]
+    for at, window in enumerate(corpus.window.tolist()):
+        found[window].append((at, slice(firsts[at], lasts[at])))
+    return found

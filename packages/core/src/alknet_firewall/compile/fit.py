@@ -40,7 +40,7 @@ class FittedStates:
     bias: float
 
     def log_odds(self, values: npt.NDArray[np.float32]) -> FloatArray:
-        """Log-odds of windows from their coordinates (m, k)."""
+        """Log-odds of stretches from their coordinates (s, k)."""
         result: FloatArray = (self.attack - self.benign)(values) @ self.weights + self.bias
         return result
 
@@ -51,22 +51,24 @@ class Fitted:
 
     Attributes:
         states: By tap, one for each behavior.
-        values: By tap and for each behavior, the coordinates of all windows of the corpus, (m, k).
+        values: By tap and for each behavior, the coordinates of all stretches of the corpus, (s, k).
         words: The lexical readout; None without words.
+        window: The window of each stretch, (s,).
     """
 
     states: dict[int, list[FittedStates]]
     values: dict[int, list[npt.NDArray[np.float32]]]
     words: WordModel | None
+    window: IntArray
 
     def evidence(self) -> FloatArray:
-        """Of all windows, (m, behaviors, parts): log-odds from the states of each tap, then the lexical score."""
+        """Of all stretches, (s, behaviors, parts): log-odds from the states of each tap, the window's lexical score."""
         parts = [
             np.stack([fit.log_odds(values) for fit, values in zip(self.states[tap], self.values[tap])], 1)
             for tap in self.states
         ]
         if self.words is not None:
-            parts.append(self.words.scores.astype(np.float64))
+            parts.append(self.words.scores[self.window].astype(np.float64))
         return np.stack(parts, axis=2)
 
 
@@ -83,8 +85,8 @@ def fit_group(
     """Fits a group.
 
     Args:
-        corpus: All rows and windows.
-        features: Of all windows.
+        corpus: All rows, windows and stretches.
+        features: Of all of them.
         rows: The rows to fit to.
         known: All rows that are not left out, whatever their label.
         classes: 0 for benign, b + 1 for behavior b, for each of `rows`.
@@ -93,16 +95,16 @@ def fit_group(
         progress: Called with the share that is done.
     """
     weights = row_weights([corpus.rows[i] for i in rows], classes, settings.composed_weight)
-    # Of an attack only windows that may hold the payload teach anything; the others are somebody's benign text.
-    usable = corpus.payload | np.isin(corpus.row, rows[classes == 0])
-    windows = _split(corpus, rows, usable)
+    # Of an attack only what may hold the payload teaches anything; the rest is somebody's benign text.
+    usable = corpus.payload | np.isin(corpus.row_of_stretch, rows[classes == 0])
+    stretches = _split(corpus.row_of_stretch, rows, usable)
     states: dict[int, list[FittedStates]] = {}
     values: dict[int, list[npt.NDArray[np.float32]]] = {}
-    flat = np.concatenate(windows)
-    owner = np.repeat(np.arange(len(rows)), [len(own) for own in windows])
+    flat = np.concatenate(stretches)
+    owner = np.repeat(np.arange(len(rows)), [len(own) for own in stretches])
     for number, tap in enumerate(settings.taps):
         found = _directions(
-            corpus, features, tap, rows, windows, classes, weights, settings, behaviors,
+            corpus, features, tap, rows, stretches, classes, weights, settings, behaviors,
             lambda share, n=number: progress((n + share) / len(settings.taps)),  # type: ignore[misc]
         )  # fmt: skip
         chosen = _strongest(np.stack([first for _, _, first in found], 1)[flat].max(1), owner, flat)
@@ -118,29 +120,32 @@ def fit_group(
         values[tap] = [own for _, own, _ in found]
     words = None
     if features.words is not None:
-        per_window = (weights / np.array([len(own) for own in windows]))[owner]
+        windows = _split(corpus.row, rows, np.isin(np.arange(len(corpus.row)), corpus.window[usable]))
+        counts = [len(own) for own in windows]
+        per_window, targets = np.repeat(weights / counts, counts), np.repeat(classes, counts)
         seen = corpus.windows_of(known)
-        words = fit_words(features.words, seen, flat, classes[owner], per_window, behaviors)
-    return Fitted(states, values, words)
+        words = fit_words(features.words, seen, np.concatenate(windows), targets, per_window, behaviors)
+    return Fitted(states, values, words, corpus.window)
 
 
-def strongest_windows(score: FloatArray, row: IntArray) -> IntArray:
+def strongest(score: FloatArray, row: IntArray) -> IntArray:
     """For each row in `row` (ascending), the position of its highest score."""
     return _strongest(score, row, np.arange(len(score)))
 
 
-def _split(corpus: Corpus, rows: IntArray, usable: npt.NDArray[np.bool_]) -> list[IntArray]:
-    all_windows = np.flatnonzero(usable)
-    first = np.searchsorted(corpus.row[all_windows], rows, "left")
-    last = np.searchsorted(corpus.row[all_windows], rows, "right")
-    return [all_windows[a:b] for a, b in zip(first, last)]
+def _split(row: IntArray, rows: IntArray, usable: npt.NDArray[np.bool_]) -> list[IntArray]:
+    """For each of `rows` the usable places where `row` (ascending) names it."""
+    places = np.flatnonzero(usable)
+    first = np.searchsorted(row[places], rows, "left")
+    last = np.searchsorted(row[places], rows, "right")
+    return [places[a:b] for a, b in zip(first, last)]
 
 
-def _strongest(score: FloatArray, owner: IntArray, windows: IntArray) -> IntArray:
+def _strongest(score: FloatArray, owner: IntArray, places: IntArray) -> IntArray:
     order = np.lexsort((-score, owner))
     starts = np.concatenate([[True], np.diff(owner[order]) > 0])
-    strongest: IntArray = windows[order[starts]]
-    return strongest
+    found: IntArray = places[order[starts]]
+    return found
 
 
 def density_pairs(
@@ -163,7 +168,7 @@ def density_pairs(
 
 
 _Found = tuple[Coordinates, npt.NDArray[np.float32], FloatArray]
-"""A behavior's coordinates, their values on all windows (m, k), and a first score of all windows (m,)."""
+"""A behavior's coordinates, their values on all stretches (s, k), and a first score of all stretches (s,)."""
 
 
 def _directions(
@@ -171,7 +176,7 @@ def _directions(
     features: Features,
     tap: int,
     rows: IntArray,
-    windows: list[IntArray],
+    stretches: list[IntArray],
     classes: IntArray,
     weights: FloatArray,
     settings: CompileSettings,
@@ -179,8 +184,8 @@ def _directions(
     progress: Callable[[float], None],
 ) -> list[_Found]:
     if settings.basis == "learned":
-        return _learned(features.taps[tap], tap, windows, classes, weights, settings, behaviors, progress)
-    first = np.array([own[0] for own in windows])
+        return _learned(features.taps[tap], tap, stretches, classes, weights, settings, behaviors, progress)
+    first = np.array([own[0] for own in stretches])
     if settings.basis == "sae":
         of_tap = features.saes[tap], features.vectors[tap, FEATURE], tap
         return [
@@ -226,7 +231,7 @@ def _directions(
 def _learned(
     features: TapFeatures,
     tap: int,
-    windows: list[IntArray],
+    stretches: list[IntArray],
     classes: IntArray,
     weights: FloatArray,
     settings: CompileSettings,
@@ -235,7 +240,7 @@ def _learned(
 ) -> list[_Found]:
     model = train_heads(
         features.tokens,
-        windows,
+        stretches,
         classes,
         weights,
         behaviors=behaviors,

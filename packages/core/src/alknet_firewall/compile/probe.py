@@ -2,7 +2,7 @@
 
 A head has a query, which chooses tokens, and a value vector, which is the direction; its coordinate is the
 attention-weighted mean of the tokens' projections. A peak has a direction alone; its coordinate is the highest mean of
-projections over neighbouring tokens. A text's logit is the maximum over its windows, so that a payload
+projections over neighbouring tokens. A text's logit is the maximum over its stretches, so that a payload
 in one window is enough and the others need not look like an attack (multiple-instance learning; Dietterich et al.,
 Artificial Intelligence 89, 1997). Training happens in the space of the leading principal components, which is faster
 and keeps the heads from learning noise; queries and directions are turned back before they go into the codebook.
@@ -30,12 +30,12 @@ _DROPPED_TOKENS = 0.3  # hidden from the heads in training, so that evidence is 
 
 @dataclass(frozen=True)
 class ProjectedTokens:
-    """Token states of all windows in the space that heads are trained in.
+    """Token states of all stretches in the space that heads are trained in.
 
     Attributes:
         tokens: (all tokens, dims), half precision.
-        start: First token of each window, (m + 1,).
-        end: State at the template's end of each window, (m, dims); zeros where it is not read.
+        start: First token of each stretch, (s + 1,).
+        end: State at the template's end of each stretch's window, (s, dims); zeros where it is not read.
     """
 
     tokens: torch.Tensor
@@ -59,7 +59,7 @@ class Heads(nn.Module):
     def coordinates(
         self, tokens: torch.Tensor, seen: torch.Tensor, kept: torch.Tensor, end: torch.Tensor
     ) -> torch.Tensor:
-        """Coordinates of windows, (B, behaviors, per behavior): a behavior's heads, peaks, and template's end.
+        """Coordinates of stretches, (B, behaviors, per behavior): a behavior's heads, peaks, and template's end.
 
         Args:
             tokens: (B, T, dims).
@@ -87,13 +87,13 @@ class Heads(nn.Module):
     def forward(
         self, tokens: torch.Tensor, seen: torch.Tensor, kept: torch.Tensor, end: torch.Tensor
     ) -> torch.Tensor:
-        """Logits of windows, (B, behaviors); arguments as of `coordinates`."""
+        """Logits of stretches, (B, behaviors); arguments as of `coordinates`."""
         return torch.as_tensor(self.coordinates(tokens, seen, kept, end).sum(2) + self.bias)
 
 
 def train_heads(
     data: ProjectedTokens,
-    windows: list[npt.NDArray[np.int64]],
+    stretches: list[npt.NDArray[np.int64]],
     classes: npt.NDArray[np.int64],
     weights: npt.NDArray[np.float64],
     *,
@@ -108,7 +108,7 @@ def train_heads(
 
     Args:
         data: Token states.
-        windows: The windows of each text, n lists.
+        stretches: The stretches of each text, n lists.
         classes: 0 for benign, b + 1 for behavior b, (n,).
         weights: Of the texts, (n,), with mean 1.
         behaviors: How many there are.
@@ -122,11 +122,11 @@ def train_heads(
     generator = np.random.default_rng(seed)
     model = Heads(data.tokens.shape[1], behaviors, heads, peaks)
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    steps = epochs * -(-len(windows) // _BATCH)
+    steps = epochs * -(-len(stretches) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _LEARNING_RATE, total_steps=steps + 1, pct_start=0.15
     )
-    lengths = np.array([sum(data.start[w + 1] - data.start[w] for w in own) for own in windows])
+    lengths = np.array([sum(data.start[w + 1] - data.start[w] for w in own) for own in stretches])
     target, weight = torch.from_numpy(classes), torch.from_numpy(weights.astype(np.float32))
     for epoch in range(epochs):
         # Texts of roughly like length share a batch; which ones changes with every epoch.
@@ -134,10 +134,10 @@ def train_heads(
         batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
         for number in generator.permutation(len(batches)):
             batch = batches[number]
-            tokens, seen, end = _gather(data, np.concatenate([windows[i] for i in batch]))
+            tokens, seen, end = _gather(data, np.concatenate([stretches[i] for i in batch]))
             kept = seen & (torch.rand(seen.shape) > _DROPPED_TOKENS)
             kept |= seen & ~kept.any(1, keepdim=True)
-            owner = torch.from_numpy(np.repeat(np.arange(len(batch)), [len(windows[i]) for i in batch]))
+            owner = torch.from_numpy(np.repeat(np.arange(len(batch)), [len(stretches[i]) for i in batch]))
             logits = model(tokens, seen, kept, end)
             lowest = torch.full((len(batch), behaviors), -1e9)
             strongest = lowest.scatter_reduce(0, owner[:, None].expand(-1, behaviors), logits, "amax")
@@ -151,29 +151,29 @@ def train_heads(
     return model
 
 
-def coordinates_of(model: Heads, data: ProjectedTokens, windows: npt.NDArray[np.int64]) -> FloatArray:
-    """Coordinates of windows, (windows, behaviors, per behavior); see `Heads.coordinates`."""
-    order = np.argsort(data.start[windows + 1] - data.start[windows], kind="stable")
+def coordinates_of(model: Heads, data: ProjectedTokens, stretches: npt.NDArray[np.int64]) -> FloatArray:
+    """Coordinates of stretches, (stretches, behaviors, per behavior); see `Heads.coordinates`."""
+    order = np.argsort(data.start[stretches + 1] - data.start[stretches], kind="stable")
     values: FloatArray | None = None
     with torch.no_grad():
         for first in range(0, len(order), 4 * _BATCH):
             here = order[first : first + 4 * _BATCH]
-            tokens, seen, end = _gather(data, windows[here])
+            tokens, seen, end = _gather(data, stretches[here])
             found = model.coordinates(tokens, seen, seen, end).numpy()
             if values is None:
-                values = np.empty((len(windows), *found.shape[1:]), np.float32)
+                values = np.empty((len(stretches), *found.shape[1:]), np.float32)
             values[here] = found
-    assert values is not None  # there is no corpus without windows
+    assert values is not None  # there is no corpus without any
     return values
 
 
 def _gather(
-    data: ProjectedTokens, windows: npt.NDArray[np.int64]
+    data: ProjectedTokens, stretches: npt.NDArray[np.int64]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    starts, stops = data.start[windows], data.start[windows + 1]
+    starts, stops = data.start[stretches], data.start[stretches + 1]
     longest = int((stops - starts).max())
-    tokens = torch.zeros(len(windows), longest, data.tokens.shape[1])
+    tokens = torch.zeros(len(stretches), longest, data.tokens.shape[1])
     for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist())):
         tokens[row, : stop - start] = data.tokens[start:stop]
     seen = torch.arange(longest)[None, :] < torch.from_numpy(stops - starts)[:, None]
-    return tokens, seen, data.end[torch.from_numpy(windows)]
+    return tokens, seen, data.end[torch.from_numpy(stretches)]

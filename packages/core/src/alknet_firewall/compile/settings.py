@@ -21,6 +21,7 @@ class CompileSettings:
         directions: Heads a behavior and tap (learned), or directions a readout and tap.
         peaks: Directions a behavior and tap that read the strongest stretch of a window (learned).
         window: How text is cut.
+        stretch: Tokens of the stretches of a window that states are read in; 0 for windows as a whole.
         words: Whether there is a lexical readout.
         buckets: Size of its table.
         rows_per_source: At most so many rows of a source, label and channel.
@@ -40,6 +41,7 @@ class CompileSettings:
     directions: int = 8
     peaks: int = 2
     window: Window = Window(192, 32)
+    stretch: int = 48
     words: bool = True
     buckets: int = 1 << 18
     rows_per_source: int = 150

@@ -1,8 +1,9 @@
-"""How a window's parts of evidence add up, learnt on sources that none of them was fitted to.
+"""How a stretch's parts of evidence add up, learnt on sources that none of them was fitted to.
 
 The parts are the log-odds of each tap and the lexical score. In a cascade they add up once for each depth: windows
 that stop at the first tap have no evidence of the others. A window goes on when its log-odds are those that a given
-share of benign windows reaches, so the mean cost on benign text is known.
+share of benign windows reaches, so the mean cost on benign text is known. The strongest stretch of a window speaks
+for it, for each behavior by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from alknet_firewall.codebook.readout import Readout
 from alknet_firewall.codebook.splines import Splines
 from alknet_firewall.compile.combine import logistic_weights
 from alknet_firewall.compile.corpus import Corpus
-from alknet_firewall.compile.fit import Fitted, density_pairs, joined, strongest_windows
+from alknet_firewall.compile.fit import Fitted, density_pairs, joined, strongest
 from alknet_firewall.compile.folds import row_weights
 from alknet_firewall.compile.rows import BENIGN_LABELS, Row
 from alknet_firewall.compile.settings import CompileSettings
@@ -53,48 +54,52 @@ class Stack:
     def fit(
         cls, corpus: Corpus, rows: IntArray, classes: IntArray, evidence: FloatArray, settings: CompileSettings
     ) -> Stack:
-        """Fits to `rows` of the corpus, from evidence of all windows (m, behaviors, parts) and the rows' classes."""
-        windows = corpus.windows_of(rows)
-        parts = evidence[windows]
-        position = np.searchsorted(rows, corpus.row[windows])
-        # All parts count the same when a text's window is chosen: their scales differ.
+        """Fits to `rows` of the corpus, from evidence of all stretches (s, behaviors, parts) and the rows' classes."""
+        stretches = corpus.stretches_of(rows)
+        parts = evidence[stretches]
+        position = np.searchsorted(rows, corpus.row_of_stretch[stretches])
+        # All parts count the same when a text's stretch is chosen: their scales differ.
         rough = (parts / (parts.std(axis=(0, 1)) + 1e-9)).sum(2)
-        strongest = strongest_windows(rough.max(1), position)
+        chosen = strongest(rough.max(1), position)
         own = classes[rows]
         weights = row_weights([corpus.rows[i] for i in rows], own, 1.0)
         taps, behaviors = settings.taps, range(parts.shape[1])
         words = [
-            density_pairs(parts[strongest, b, len(taps)][:, None], own, weights, b + 1)
+            density_pairs(parts[chosen, b, len(taps)][:, None], own, weights, b + 1)
             for b in behaviors
             if settings.words
         ]
         stack = cls(taps, words, [], None)
-        ratios = stack._ratios(parts[strongest])
+        ratios = stack._ratios(parts[chosen])
         for depth in range(1, len(taps) + 1) if settings.cascade is not None else [len(taps)]:
             inputs = [_up_to(ratios[:, b], depth, len(taps)) for b in behaviors]
             fitted = logistic_weights(inputs, own, weights, prior=0.5, ridge=_RIDGE, nonnegative=True)
             stack = replace(stack, weights=[*stack.weights, fitted])
         if settings.cascade is None or len(taps) == 1:
             return stack
-        first = np.logaddexp.reduce(stack._log_odds(stack._ratios(parts), 0), axis=1)
-        return replace(stack, bands=_bands([corpus.rows[i] for i in rows], position, first, settings.cascade))
+        windows = corpus.windows_of(rows)
+        first = stack._of_windows(stack._ratios(parts), corpus.window[stretches], 0)
+        position = np.searchsorted(rows, corpus.row[windows])
+        combined = np.logaddexp.reduce(first, axis=1)
+        return replace(stack, bands=_bands([corpus.rows[i] for i in rows], position, combined, settings.cascade))
 
-    def cascaded(self, evidence: FloatArray, channels: npt.NDArray[np.str_]) -> FloatArray:
+    def cascaded(self, evidence: FloatArray, window: IntArray, channels: npt.NDArray[np.str_]) -> FloatArray:
         """Log-odds of windows (m, behaviors), each at the depth that it reaches.
 
         Args:
-            evidence: (m, behaviors, parts).
+            evidence: Of stretches, (s, behaviors, parts).
+            window: The window of each, (s,), ascending.
             channels: Of each window, (m,).
         """
         ratios = self._ratios(evidence)
-        log_odds = self._log_odds(ratios, 0)
+        log_odds = self._of_windows(ratios, window, 0)
         if self.bands is None:
             return log_odds
         bands = np.array([self.bands[channel] for channel in channels.tolist()])
         going = np.ones(len(log_odds), np.bool_)
         for depth in range(1, len(self.weights)):
             going &= np.logaddexp.reduce(log_odds, axis=1) >= bands
-            log_odds[going] = self._log_odds(ratios[going], depth)
+            log_odds[going] = self._of_windows(ratios, window, depth)[going]
         return log_odds
 
     def behavior(
@@ -106,6 +111,7 @@ class Stack:
         lexicon: Lexicon | None,
         tables: dict[str, RateTable],
         readouts: Mapping[str, Readout],
+        stretch: int,
     ) -> CodebookBehavior:
         """The behavior with 0-based index `b` as the codebook keeps it."""
         states = [fitted.states[tap][b] for tap in self.taps]
@@ -128,6 +134,7 @@ class Stack:
             lexicon=lexicon,
             word_weights=None if fitted.words is None else fitted.words.weights[b],
             readouts=readouts,
+            stretch=stretch,
         )
 
     def _ratios(self, evidence: FloatArray) -> FloatArray:
@@ -136,6 +143,12 @@ class Stack:
         for b, (benign, attack) in enumerate(self.words):
             ratios[:, b, -1] = (attack - benign)(evidence[:, b, -1][:, None])[:, 0]
         return ratios
+
+    def _of_windows(self, ratios: FloatArray, window: IntArray, depth: int) -> FloatArray:
+        """Log-odds of windows, (m, behaviors): those of the strongest stretch of each, behavior by behavior."""
+        first = np.flatnonzero(np.diff(window, prepend=-1))
+        highest: FloatArray = np.maximum.reduceat(self._log_odds(ratios, depth), first, axis=0)
+        return highest
 
     def _log_odds(self, ratios: FloatArray, depth: int) -> FloatArray:
         columns = []

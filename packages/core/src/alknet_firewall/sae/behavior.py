@@ -66,7 +66,7 @@ def compile_deception(
         DataError: There are too few rows, or too few sources to leave any out.
         SAEError: An autoencoder is missing, or of another model.
     """
-    settings = replace(settings, cascade=None)
+    settings = replace(settings, cascade=None, stretch=0)
     labelled = [row for row in rows if row.label in (DECEPTION, HONEST)]
     corpus = cut_rows(choose_rows(labelled, settings), detector.tokenizer, settings)
     if min(corpus.label(DECEPTION).sum(), corpus.label(HONEST).sum()) < FEWEST:
