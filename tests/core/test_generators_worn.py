@@ -1,4 +1,4 @@
-"""Worn attacks: each has a harmless partner with the same padding and parting; no default composes any."""
+"""Worn attacks: each has a harmless partner with the same padding and parting."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def test_pairs_match(made: list[Row]) -> None:
     assert 0.8 < medians[0] / medians[1] < 1.25  # length does not tell them apart
 
 
+def test_the_payload_is_what_is_no_padding(made: list[Row]) -> None:
+    for attack, partner in zip(made[::2], made[1::2]):
+        assert attack.payload in attack.text and attack.payload and not partner.payload
+        if "_front_" in attack.source:
+            assert attack.text.endswith(attack.payload)
+        if "_swapped_" in attack.source:
+            assert attack.text == attack.payload
+
+
 def test_all_channels_and_kinds(made: list[Row]) -> None:
     channels = Counter(row.channel for row in made)
     assert set(channels) == set(worn.CHANNELS) and max(channels.values()) - min(channels.values()) <= 2
@@ -71,7 +80,7 @@ def test_swaps_keep_capitals_and_all_other_words() -> None:
     assert all(text.endswith(" fish.") and text.split()[-2].isupper() for text in seen)
 
 
-def test_it_is_registered_last_and_composed_only_when_asked_for() -> None:
-    assert sorted(GENERATORS)[-1] == "worn" and "worn" not in CompileSettings().composed
+def test_it_is_registered_last_and_composed_by_default() -> None:
+    assert sorted(GENERATORS)[-1] == "worn" and CompileSettings().composed["worn"]
     assert composed_rows([], {}, 0) == []
     assert {row.source[:9] for row in composed_rows([], {"worn": 6}, 0)} == {"gen_worn_"}

@@ -57,7 +57,9 @@ class CompileSettings:
             "status": 1200,
             "tasks": 5000,
             "user_prompts": 5000,
+            "usual": 2400,
             "world": 5600,
+            "worn": 3000,
         }
     )
     composed_weight: float = 0.5

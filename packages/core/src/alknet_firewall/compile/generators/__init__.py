@@ -44,7 +44,7 @@ GENERATORS: Mapping[str, Generator] = {
     "user_prompts": user_prompts.generate,
     "usual": usual.generate,
     "world": world.generate,
-    "worn": worn.generate,  # in no default count: see docs/adaptive.md
+    "worn": worn.generate,
 }
 
 

@@ -26,7 +26,8 @@ _ALSO_SWAPPED: Final = 0.4  # share of the padded and parted ones in which words
 _LONGEST: Final = 400  # characters of padding
 _TRIES: Final = 60  # draws for an attack in English
 
-Wear = Callable[[str], str]
+Wear = Callable[[str], tuple[str, str]]
+"""From a text to what becomes of it, and to the part of that which is not padding."""
 
 
 def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
@@ -48,16 +49,18 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
         attack = _attack(maker, channel)
         note = draw_note(maker, "en", words=len(attack.text.split()))
         wear = _wear(maker, kind, channel)
-        return _pair(f"{kind}_{channel}", channel, attack, wear(attack.text), wear(note.text))
+        return _pair(f"{kind}_{channel}", channel, attack, note.text, wear)
 
     return distinct_pairs(draw, count)
 
 
-def _pair(kind: str, channel: str, attack: Payload, text: str, partner: str) -> Pair:
+def _pair(kind: str, channel: str, attack: Payload, note: str, wear: Wear) -> Pair:
+    text, payload = wear(attack.text)
+    partner, _ = wear(note)
     group = f"gen_worn:{attack.gid}"
     innocent = "hard_negative" if channel == "user" else "benign"
     return (
-        Row(text, "injection", f"gen_worn_{kind}", channel, group, lang="en"),
+        Row(text, "injection", f"gen_worn_{kind}", channel, group, payload, lang="en"),
         Row(partner, innocent, f"gen_worn_benign_{kind}", channel, group, lang="en"),
     )
 
@@ -80,12 +83,12 @@ def _wear(maker: Maker, kind: str, channel: str) -> Wear:
     filler = _padding(maker, channel) if kind == "parted" else ""
     joint, gap = maker.pick(phrases("worn")["joints"]), maker.pick((" ", "\n", "\n\n"))
 
-    def wear(text: str) -> str:
+    def wear(text: str) -> tuple[str, str]:
         chance = np.random.default_rng(seed)
         said = swapped(text, chance) if swaps else text
         if filler:
             said = _parted(said, f"{joint}{gap}{filler}{gap}", chance)
-        return gap.join(part for part in (before, said, after) if part)
+        return gap.join(part for part in (before, said, after) if part), said
 
     return wear
 
