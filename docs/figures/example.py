@@ -12,7 +12,7 @@ from alknet_firewall.codebook.model import LEXICAL, CodebookBehavior
 
 def example(behavior: CodebookBehavior, passage: Passage, channel: str) -> str:
     """Tokens coloured by what they carry, the coordinates that carry most, and the false-alarm rate."""
-    values, _ = behavior.values(passage)
+    values = strongest(behavior, passage)
     carried = behavior.weights[-1] * behavior.log_ratios(values)
     found = behavior.assess([passage], channel)[0]
     assert found.token_scores is not None
@@ -28,6 +28,13 @@ def example(behavior: CodebookBehavior, passage: Passage, channel: str) -> str:
     parts.append(text(24, 396, "3  How rare: share of benign documents that reach as far", 14, weight="bold"))
     parts += _rates(behavior.tables[channel], found.log_odds, 24, 410)
     return page(794, 640, "One text read by the codebook", parts)
+
+
+def strongest(behavior: CodebookBehavior, passage: Passage) -> np.ndarray:
+    """The coordinates of the strongest stretch of a window, (k,)."""
+    every, _, _ = behavior.values(passage)
+    found: np.ndarray = every[int(np.argmax(behavior.log_ratios(every) @ behavior.weights[-1]))]
+    return found
 
 
 def _tokens(passage: Passage, scores: np.ndarray, left: float, top: float) -> list[str]:

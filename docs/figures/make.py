@@ -12,7 +12,7 @@ from pathlib import Path
 import ideas
 import numpy as np
 import texts
-from example import example, rate_in_words
+from example import example, rate_in_words, strongest
 from pages import DOCS, renew
 from svg import (
     ACCENT,
@@ -64,10 +64,10 @@ def _ideas(engine: Engine, behavior: CodebookBehavior, passage: Passage) -> dict
     """The figures of the three ideas, at the last tap, by their files' names."""
     tap, config = engine.codebook.taps[-1], engine.config
     benign, attacks = (
-        {told: behavior.values(_passage(engine, told))[0] for told in group}
+        {told: strongest(behavior, _passage(engine, told)) for told in group}
         for group in (texts.BENIGN, texts.ATTACKS)
     )
-    values, _ = behavior.values(passage)
+    values = strongest(behavior, passage)
     carried = behavior.weights[-1] * behavior.log_ratios(values)
     j = int(np.argmax(carried[: len(behavior.coordinates)]))  # of the states, not of the words
     tables = {channel: engine.codebook.combined[channel] for channel in CHANNELS}

@@ -196,6 +196,19 @@ class CodebookBehavior:
     def false_alarm_rate(self, log_odds: float, channel: str, windows: int) -> float:
         return self.tables[channel].rate(log_odds, windows)
 
+    def values(self, passage: Passage) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+        """What is read of a window.
+
+        Returns:
+            The coordinates of each stretch, words last, (stretches, k or k + 1); for each stretch what its tokens gave
+            to each, words apart, (tokens, k); what each token of the window gave to the lexical score, (n_tokens, 1),
+            or (n_tokens, 0) without words.
+        """
+        read, parts = self.coordinates.read(passage.states, passage.suffix, self.readouts, self.stretch)
+        word, of_words = self._words(passage)
+        of_tokens = [own[: len(own) - passage.suffix] for own in parts]
+        return np.concatenate([read, np.tile(word, (len(read), 1))], axis=1), of_tokens, of_words
+
     def _words(self, passage: Passage) -> tuple[FloatArray, FloatArray]:
         """The lexical score of a window and what each token gave to it, (1,), (n_tokens, 1); (0,) without words."""
         n_tokens = len(passage.ids)
@@ -210,19 +223,16 @@ class CodebookBehavior:
         if depth < 0:
             raise CodebookError(f"behavior {self.name!r} needs deeper states than those of taps {[*passage.states]}")
         weights, bias = self.weights[depth], float(self.biases[depth])
-        read, parts = self.coordinates.read(passage.states, passage.suffix, self.readouts, self.stretch)
-        word, of_words = self._words(passage)
-        every = np.concatenate([read, np.tile(word, (len(read), 1))], axis=1)  # (stretches, k)
+        every, parts, of_words = self.values(passage)
         all_ratios = self.log_ratios(every)
         strongest = int(np.argmax(all_ratios @ weights))
-        values, ratios = every[strongest], all_ratios[strongest]
+        values, ratios, of_states = every[strongest], all_ratios[strongest], parts[strongest]
         # A token's share of the evidence: what it gave to each coordinate, times how steeply that one pulls here.
         step = np.maximum(np.abs(values), 1.0) * 1e-3
         after, before = self.log_ratios(np.stack([values + step, values - step]))
         carried, slopes = weights * ratios, weights * (after - before) / (2 * step)  # (k,)
-        token_scores = of_words @ slopes[len(slopes) - len(word) :]
+        token_scores = of_words @ slopes[of_states.shape[1] :]
         start = int(stretches(len(passage.ids), self.stretch)[strongest])
-        of_states = parts[strongest][: len(parts[strongest]) - passage.suffix]
         token_scores[start : start + len(of_states)] += of_states @ slopes[: of_states.shape[1]]
         contributions: dict[str, float] = {}
         for name, value, weight in zip([*self.coordinates.names, LEXICAL], carried, weights):
