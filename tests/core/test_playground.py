@@ -209,3 +209,11 @@ def test_a_port_in_use_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"port {port} .* --port 0"):
             _listening(port)
+
+
+def test_examples_are_what_their_names_say(firewall: Firewall) -> None:
+    folder = Path(sys.modules[playground_router.__module__].__file__ or "").parent
+    examples = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+    flagged = {one["name"] for one in examples if firewall.screen(one["text"], one["channel"]).flagged}
+    harmless = {"A question", "Harmless, though it sounds alike", "A page about attacks"}
+    assert flagged == {one["name"] for one in examples} - harmless

@@ -90,7 +90,7 @@ def _coordinates(sae: SAE) -> Coordinates:
 
 def test_coordinates_are_means_of_features() -> None:
     sae = make("jumprelu", normalize_activations="constant_norm_rescale")
-    values, parts = _coordinates(sae).read({1: normalised(STATES)}, 2, BUILT_IN)
+    (values,), (parts,) = _coordinates(sae).read({1: normalised(STATES)}, 2, BUILT_IN)
     own = sae.encode(STATES[:-2])
     assert np.allclose(values[:3], own[:, [3, 7, 11]].mean(0), atol=1e-4)
     assert np.allclose(values[3], normalised(STATES)[:-2, 0].mean() + 0.5, atol=1e-4)

@@ -57,7 +57,7 @@ class CompileSettings:
             "status": 1200,
             "tasks": 5000,
             "user_prompts": 5000,
-            "usual": 4800,
+            "usual": 2400,
             "world": 5600,
             "worn": 3000,
         }

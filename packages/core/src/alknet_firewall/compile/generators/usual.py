@@ -16,12 +16,12 @@ from alknet_firewall.compile.rows import Row
 from alknet_firewall.verdict import CHANNELS
 
 _KINDS: Final = {
-    "user": ("labels", "buttons", "about", "about", "requests", "requests"),
-    "document": ("labels", "buttons", "footers", "howto", "howto", "links"),
-    "tool": ("labels", "buttons", "errors", "errors", "footers", "howto", "links"),
-    "response": ("labels", "buttons", "footers", "errors", "howto", "links"),
+    "user": ("labels", "buttons", "about", "about", "about"),
+    "document": ("labels", "buttons", "footers", "footers"),
+    "tool": ("labels", "buttons", "errors", "errors", "footers"),
+    "response": ("labels", "buttons", "footers", "errors"),
 }
-"""What is harmless in each channel, more than once what is more common there."""
+"""What is harmless in each channel, by how often."""
 _NAMED: Final = {"footer": "footers", "error": "errors", "button": "buttons"}
 
 
@@ -43,15 +43,16 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
         slots[f"upper_{name}"] = [word.upper() for word in words]
     slots |= {slot: bank[section] for slot, section in _NAMED.items()}
 
-    def row(section: str, label: str, channel: str) -> Row:
-        at = int(rng.integers(len(bank[section])))
-        # A source for each template and channel: small sources weigh by their rows, so all of these weigh what
-        # is common, not what one source does.
-        return Row(fill(bank[section][at], slots, rng), label, f"gen_usual_{section}_{at}_{channel}", channel)
+    def text(section: str) -> str:
+        templates = bank[section]
+        return fill(templates[int(rng.integers(len(templates)))], slots, rng)
 
     def draw(number: int) -> Pair:
         channel = CHANNELS[number % len(CHANNELS)]
         kinds = _KINDS[channel]
-        return row("orders", "injection", channel), row(kinds[int(rng.integers(len(kinds)))], "hard_negative", channel)
+        kind = kinds[int(rng.integers(len(kinds)))]
+        # A source for each kind and channel: sources weigh the same.
+        order = Row(text("orders"), "injection", f"gen_usual_orders_{channel}", channel)
+        return order, Row(text(kind), "hard_negative", f"gen_usual_{kind}_{channel}", channel)
 
     return distinct_pairs(draw, count)
