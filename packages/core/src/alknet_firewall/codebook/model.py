@@ -232,7 +232,7 @@ class CodebookBehavior:
         after, before = self.log_ratios(np.stack([values + step, values - step]))
         carried, slopes = weights * ratios, weights * (after - before) / (2 * step)  # (k,)
         token_scores = of_words @ slopes[of_states.shape[1] :]
-        start = int(stretches(len(passage.ids), self.stretch)[strongest])
+        start = sum(len(own) for own in parts[:strongest])
         token_scores[start : start + len(of_states)] += of_states @ slopes[: of_states.shape[1]]
         contributions: dict[str, float] = {}
         for name, value, weight in zip([*self.coordinates.names, LEXICAL], carried, weights):
