@@ -39,7 +39,7 @@ def test_same_seed_same_rows(made: list[Row]) -> None:
 
 
 def test_comes_after_the_generators_whose_states_are_kept() -> None:
-    assert sorted(GENERATORS)[-5:] == ["tasks", "user_prompts", "usual", "world", "worn"]
+    assert list(GENERATORS)[-6:] == ["tasks", "user_prompts", "usual", "world", "worn", "summons"]
 
 
 def test_no_duplicates_and_nothing_unfilled(made: list[Row]) -> None:

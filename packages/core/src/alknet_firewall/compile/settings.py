@@ -55,9 +55,10 @@ class CompileSettings:
             "excerpts": 1500,
             "lookalikes": 6000,
             "status": 1200,
+            "summons": 2400,
             "tasks": 5000,
             "user_prompts": 5000,
-            "usual": 2400,
+            "usual": 4000,
             "world": 5600,
             "worn": 3000,
         }

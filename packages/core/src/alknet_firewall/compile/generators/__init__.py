@@ -19,6 +19,7 @@ from alknet_firewall.compile.generators import (
     jailbreaks,
     lookalikes,
     status,
+    summons,
     tasks,
     user_prompts,
     usual,
@@ -33,11 +34,11 @@ _log = logging.getLogger(__name__)
 Generator = Callable[[Pool, np.random.Generator, int], Iterator[Row]]
 
 GENERATORS: Mapping[str, Generator] = {
-    "injections": injections.generate,
-    "jailbreaks": jailbreaks.generate,
     "benign": benign.generate,
     "benign_documents": benign_documents.generate,
     "excerpts": excerpts.generate,
+    "injections": injections.generate,
+    "jailbreaks": jailbreaks.generate,
     "lookalikes": lookalikes.generate,
     "status": status.generate,
     "tasks": tasks.generate,
@@ -45,7 +46,9 @@ GENERATORS: Mapping[str, Generator] = {
     "usual": usual.generate,
     "world": world.generate,
     "worn": worn.generate,
+    "summons": summons.generate,
 }
+"""In the order of their rows. A new one comes last: hidden states are kept in that order, and stay."""
 
 
 def composed_rows(rows: Sequence[Row], counts: Mapping[str, int], seed: int) -> list[Row]:
@@ -62,7 +65,7 @@ def composed_rows(rows: Sequence[Row], counts: Mapping[str, int], seed: int) -> 
     """
     pool = Pool(rows)
     composed = []
-    for name, generate in sorted(GENERATORS.items()):
+    for name, generate in GENERATORS.items():
         before: list[str] = []
         own_seed = [
             seed,

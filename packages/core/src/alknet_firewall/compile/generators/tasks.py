@@ -51,18 +51,19 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
 
 
 def _document(maker: Maker) -> Pair:
-    frame = _frame(maker, maker.pick(("document", "document", "tool")), tuple(FORMATS))
+    frame = framing(maker, maker.pick(("document", "document", "tool")), tuple(FORMATS))
     attack = texts.document_attack(maker, frame.format == "bare")
-    return _framed(frame, attack, texts.document_partner(maker, attack))
+    return framed(frame, attack, texts.document_partner(maker, attack))
 
 
 def _agent(maker: Maker) -> Pair:
-    frame = _frame(maker, maker.pick(("document", "tool", "tool")), _RECORDS)
+    frame = framing(maker, maker.pick(("document", "tool", "tool")), _RECORDS)
     attack = texts.agent_attack(maker)
-    return _framed(frame, attack, texts.agent_partner(maker, attack))
+    return framed(frame, attack, texts.agent_partner(maker, attack))
 
 
-def _frame(maker: Maker, channel: str, formats: tuple[str, ...]) -> Frame:
+def framing(maker: Maker, channel: str, formats: tuple[str, ...]) -> Frame:
+    """Draws what stands around a payload: nothing, a text of the pool, or a made one in one of `formats`."""
     roll = maker.rng.random()
     if roll < _BARE:
         return Frame("bare", channel, "start", False, str.strip)
@@ -84,12 +85,13 @@ def _pooled(maker: Maker, channel: str) -> list[str]:
         return []
 
 
-def _framed(frame: Frame, attack: Said, partner: Said) -> Pair:
+def framed(frame: Frame, attack: Said, partner: Said, family: str = "tasks") -> Pair:
+    """Puts an attack and its partner into the same place of the same text."""
     text = frame.render(attack.text)
     where = placed(frame, attack.text, text)
     return (
-        _row(attack, text, "injection", frame.channel, where, frame.position),
-        _row(partner, frame.render(partner.text), "benign", frame.channel),
+        _row(attack, text, "injection", frame.channel, where, frame.position, family),
+        _row(partner, frame.render(partner.text), "benign", frame.channel, family=family),
     )
 
 
@@ -119,10 +121,12 @@ def _latent(maker: Maker) -> Pair:
     )
 
 
-def _row(said: Said, text: str, label: str, channel: str, payload: str = "", position: str = "") -> Row:
+def _row(
+    said: Said, text: str, label: str, channel: str, payload: str = "", position: str = "", family: str = "tasks"
+) -> Row:
     side = "" if payload else "benign_"
-    source = f"gen_tasks_{side}{said.kind}"
-    return Row(text, label, source, channel, f"gen_tasks:{said.gid}", payload, position, said.lang)
+    source = f"gen_{family}_{side}{said.kind}"
+    return Row(text, label, source, channel, f"gen_{family}:{said.gid}", payload, position, said.lang)
 
 
 _PAIRS: Final = {"document": _document, "agent": _agent, "hijack": _hijack, "latent": _latent}
