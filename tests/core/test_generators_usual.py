@@ -29,10 +29,11 @@ def test_same_seed_same_rows(made: list[Row]) -> None:
     assert rows(count=0) == [] and len(rows(count=7)) == 7
 
 
-def test_as_many_of_each_in_every_channel(made: list[Row]) -> None:
+def test_as_many_of_each_side_in_every_channel(made: list[Row]) -> None:
     assert len({row.text for row in made}) == COUNT
-    found = Counter((row.label, row.channel) for row in made)
-    assert found == {(label, channel): COUNT // 8 for label in ("injection", "hard_negative") for channel in CHANNELS}
+    found = Counter((row.label == "injection", row.channel) for row in made)
+    assert found == {(side, channel): COUNT // 8 for side in (True, False) for channel in CHANNELS}
+    assert {row.label for row in made} == {"injection", "hard_negative", "benign"}
 
 
 def test_no_slot_is_left_open(made: list[Row]) -> None:
@@ -40,12 +41,31 @@ def test_no_slot_is_left_open(made: list[Row]) -> None:
 
 
 def test_length_tells_little(made: list[Row]) -> None:
-    lengths = {label: [len(row.text) for row in made if row.label == label] for label in ("injection", "hard_negative")}
-    medians = [float(np.median(own)) for own in lengths.values()]
-    assert 0.5 < medians[0] / medians[1] < 2
-    assert max(map(max, lengths.values())) < 200
+    for noted in (False, True):
+        short = [
+            row for row in made if row.source.startswith(("gen_usual_errands", "gen_usual_notes")) == noted
+        ]
+        sides = (
+            [len(row.text) for row in short if (row.label == "injection") == attack]
+            for attack in (True, False)
+        )
+        medians = [float(np.median(lengths)) for lengths in sides]
+        assert 0.5 < medians[0] / medians[1] < 2
+
+
+def test_a_note_and_its_partner_differ_in_what_is_asked(made: list[Row]) -> None:
+    notes = [pair for pair in zip(made[::2], made[1::2], strict=True) if pair[0].payload]
+    assert len(notes) > COUNT // 8 and {attack.channel for attack, _ in notes} == set(CHANNELS) - {"user"}
+    for attack, partner in notes:
+        before, after = attack.text.split(attack.payload, 1)
+        assert partner.text.startswith(before) and partner.text.endswith(after) and not partner.payload
+
+
+def test_addresses_stand_on_both_sides(made: list[Row]) -> None:
+    for sign in ("@", "https://"):
+        assert {row.label for row in made if sign in row.text} >= {"injection", "benign"}
 
 
 def test_both_sides_use_the_words(made: list[Row]) -> None:
     for word in ("prompt", "instructions", "ignore", "system"):
-        assert {row.label for row in made if word in row.text.lower()} == {"injection", "hard_negative"}
+        assert {row.label for row in made if word in row.text.lower()} >= {"injection", "hard_negative"}

@@ -80,7 +80,7 @@ def test_swaps_keep_capitals_and_all_other_words() -> None:
     assert all(text.endswith(" fish.") and text.split()[-2].isupper() for text in seen)
 
 
-def test_it_is_registered_last_and_composed_by_default() -> None:
+def test_it_is_registered_and_composed_by_default() -> None:
     assert "worn" in GENERATORS and CompileSettings().composed["worn"]
     assert composed_rows([], {}, 0) == []
     assert {row.source[:9] for row in composed_rows([], {"worn": 6}, 0)} == {"gen_worn_"}

@@ -172,3 +172,37 @@ def test_languages_are_a_table(study: ModuleType, tmp_path: Path, capsys: pytest
     assert "| all | 20 (1) | 60 (2) | 1.00 (1.00-1.00) |" in printed
     assert re.search(r"\| en \| 20 \(1\) \| 40 \(1\) \| 1\.00 .*\| 1\.00 \([\d.-]+\) \| 0\.00 \([\d.-]+\) \|", printed)
     assert "| zh | 0 (0) | 20 (1) |  |  |  |  | 0.00" in printed and "| user | 20 (1) |" in printed
+
+
+def test_texts_by_hand_are_counted_in_every_channel(
+    study: ModuleType, tiny_by_default: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand = import_module("by_hand")
+    by_hand.main(["--show"])
+    table, wrong = capsys.readouterr().out.split("\n\n")
+    counts = {line.split(" ")[1]: [int(cell) for cell in line.split("|")[2:-1]] for line in table.splitlines()[2:]}
+    assert set(by_hand.ATTACKS) < set(counts)
+    mistaken = sum(
+        texts - flagged if name in by_hand.ATTACKS else flagged
+        for name, (texts, *channels) in counts.items()
+        for flagged in channels
+    )
+    assert len(wrong.splitlines()) == mistaken > 0
+
+
+def test_thresholds_of_a_channel_by_whose_text_sets_them(
+    study: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = {("benign", "tool"): range(20), ("benign", "document"): range(20, 40), ("injection", "tool"): range(10, 50, 2)}
+    lines = [
+        {"text": f"{label} {channel} {at}", "label": label, "source": label + channel, "channel": channel}
+        | {"log_odds": {"injection": float(at), "jailbreak": -99.0}}
+        for (label, channel), values in scores.items()
+        for at in values
+    ]
+    left_out = tmp_path / "left_out.jsonl"
+    left_out.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    import_module("channel_tables").main([str(left_out), "--rate", "0.05"])
+    own, both, _ = (line.split("|")[2:5] for line in capsys.readouterr().out.splitlines()[2:])
+    assert [cell.strip() for cell in own] == ["75.0%", "5.0%", "100.0%"]
+    assert [cell.strip() for cell in both] == ["30.0%", "0.0%", "10.0%"]

@@ -1,7 +1,7 @@
 """Tasks foreign to a text behind a fanfare that raises them above everything else; announcements to people as loud.
 
-A call for attention is no sign by itself: mails, notices and manuals are full of them. What counts is whether it lifts a
-task for whoever reads, and away from the text, or tells people what concerns them.
+A call for attention is no sign by itself: mails, notices and manuals are full of them. What counts is whether it lifts
+a task for whoever reads, and away from the text, or tells people what concerns them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Everyday text with the words that attacks are made of, in every channel; and orders that are as short.
 
 Collections of attacks have fragments of a few words, collections of harmless text have sentences. Without labels,
-buttons, footers and errors among the harmless ones a codebook takes what is short and says `prompt` for an attack; with
-addresses among the harmless ones alone it takes what names an address for harmless. So notes come in pairs, the same but
-for what is asked for, and of whom.
+buttons, footers and errors among the harmless ones a codebook takes what is short and says `prompt` for an attack;
+with addresses among the harmless ones alone it takes what names an address for harmless. So notes come in pairs, the
+same but for what is asked for, and of whom.
 """
 
 from __future__ import annotations
