@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alknet_firewall.compile.generators import summons
-from alknet_firewall.compile.generators.base import Pool, phrases
+from alknet_firewall.compile.generators.base import Pool
 from alknet_firewall.compile.rows import Row
 
 POOL = Pool([Row("The ferry leaves at nine. Dogs travel free.\n" * 40, "benign", "ferries", "document")])
@@ -43,12 +43,15 @@ def test_the_partner_stands_in_the_same_place(made: list[Row]) -> None:
         assert attack.source.startswith("gen_summons_document_") and "gen_summons_benign_" in partner.source
 
 
-def test_first_words_and_lengths_tell_nothing(made: list[Row]) -> None:
-    def share(alarm: str, side: int) -> float:
-        return float(np.mean([alarm in row.text for row in made[side::2]]))
-
-    alarms = [alarm for alarm in phrases("summons")["alarms"] if len(alarm) > 8]
-    counts = np.array([[share(alarm, side) for side in (0, 1)] for alarm in alarms]).sum(axis=0)
-    assert 0.8 < counts[0] / counts[1] < 1.25
-    lengths = [np.median([len(row.text) for row in made[side::2]]) for side in (0, 1)]
+def test_single_words_tell_little(made: list[Row]) -> None:
+    sides = [[row.text.lower() for row in made[side::2]] for side in (0, 1)]
+    for word in ("below", "task", "mission", "assignment", "attention", "important", "urgent"):
+        attacks, partners = (np.mean([word in text for text in side]) for side in sides)
+        assert 0.2 < attacks / partners < 6, word
+    lengths = [np.median([len(text) for text in side]) for side in sides]
     assert 0.85 < lengths[0] / lengths[1] < 1.2
+
+
+def test_a_question_never_stands_alone(made: list[Row]) -> None:
+    questions = [row for row in made if row.source == "gen_summons_document_question"]
+    assert questions and all(row.text != row.payload for row in questions)

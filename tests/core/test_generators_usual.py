@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -54,16 +55,31 @@ def test_length_tells_little(made: list[Row]) -> None:
 
 
 def test_a_note_and_its_partner_differ_in_what_is_asked(made: list[Row]) -> None:
-    notes = [pair for pair in zip(made[::2], made[1::2], strict=True) if pair[0].payload]
+    notes = [pair for pair in zip(made[::2], made[1::2], strict=True) if pair[1].label == "benign"]
     assert len(notes) > COUNT // 8 and {attack.channel for attack, _ in notes} == set(CHANNELS) - {"user"}
     for attack, partner in notes:
         before, after = attack.text.split(attack.payload, 1)
         assert partner.text.startswith(before) and partner.text.endswith(after) and not partner.payload
 
 
-def test_addresses_stand_on_both_sides(made: list[Row]) -> None:
-    for sign in ("@", "https://"):
-        assert {row.label for row in made if sign in row.text} >= {"injection", "benign"}
+def shares(rows: list[Row], pattern: str) -> float:
+    return float(np.mean([bool(re.search(pattern, row.text, re.IGNORECASE)) for row in rows]))
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_addresses_tell_nothing(made: list[Row], noted: bool) -> None:
+    pairs = [pair for pair in zip(made[::2], made[1::2], strict=True) if (pair[1].label == "benign") == noted]
+    kinds = [pair for pair in pairs if noted or pair[0].channel == "user"]
+    for pattern in (r"@|https?://|www\.", r"\bsend\b|\bforward\b|\bmail\b"):
+        attacks, partners = ([pair[side] for pair in kinds] for side in (0, 1))
+        assert 0.3 < shares(attacks, pattern) / shares(partners, pattern) < 3
+
+
+def test_words_that_override_stand_on_both_sides_of_notes(made: list[Row]) -> None:
+    pairs = [pair for pair in zip(made[::2], made[1::2], strict=True) if pair[1].label == "benign"]
+    for word in ("ignore", "disregard", "please", "task", "system"):
+        attacks, partners = ([pair[side] for pair in pairs] for side in (0, 1))
+        assert 0.2 < shares(attacks, word) / shares(partners, word) < 5, word
 
 
 def test_both_sides_use_the_words(made: list[Row]) -> None:

@@ -35,7 +35,7 @@ PEAK = "peak"
 FEATURE = "sae"
 """Before the number of a feature of a sparse autoencoder, as in `sae:17`."""
 PEAK_TOKENS = 16
-"""Tokens of the stretch that a peak reads."""
+"""Tokens of the run that a peak reads."""
 
 
 class Readout(Protocol):
@@ -117,7 +117,7 @@ def attention_shares(scores: FloatArray, suffix: int) -> FloatArray:
 
 
 def peak_shares(projected: FloatArray, suffix: int) -> FloatArray:
-    """The stretch of `PEAK_TOKENS` tokens of the text with the highest mean.
+    """The run of `PEAK_TOKENS` tokens of the text with the highest mean.
 
     Args:
         projected: Of each token on each direction, (n_tokens + suffix, k).

@@ -1,6 +1,6 @@
 """Directions without torch: what varies most (svd), what differs most (contrastive), what a linear probe reads.
 
-All read vectors (one a window) that a readout made, and whiten first: each component is centred and divided by its
+All read vectors (one a stretch) that a readout made, and whiten first: each component is centred and divided by its
 standard deviation. They are kept for comparison; learned directions (probe.py) are the default, because unsupervised
 directions find what varies and not what attacks.
 """

@@ -238,25 +238,30 @@ def _learned(
     behaviors: int,
     progress: Callable[[float], None],
 ) -> list[_Found]:
-    model = train_heads(
-        features.tokens,
-        stretches,
-        classes,
-        weights,
-        behaviors=behaviors,
-        heads=settings.directions,
-        peaks=settings.peaks,
-        epochs=settings.epochs,
-        seed=settings.seed,
-        progress=progress,
-    )
-    values = coordinates_of(model, features.tokens, np.arange(len(features.tokens.start) - 1))
+    everything = np.arange(len(features.tokens.start) - 1)
+    parts: list[list[tuple[Coordinates, npt.NDArray[np.float32]]]] = [[] for _ in range(behaviors)]
+    for member in range(settings.members):
+        model = train_heads(
+            features.tokens,
+            stretches,
+            classes,
+            weights,
+            behaviors=behaviors,
+            heads=settings.directions,
+            peaks=settings.peaks,
+            epochs=settings.epochs,
+            seed=settings.seed + member,
+            progress=lambda share, done=member: progress((done + share) / settings.members),  # type: ignore[misc]
+        )
+        values = coordinates_of(model, features.tokens, everything)
+        for b in range(behaviors):
+            coordinates = _coordinates_of_behavior(model, features, tap, b, settings)
+            # Where the template's end is not read, its value (the last) is not kept.
+            parts[b].append((coordinates, values[:, b, : len(coordinates)]))
     found = []
-    for b in range(behaviors):
-        coordinates, own = _coordinates_of_behavior(model, features, tap, b, settings), values[:, b]
-        if len(coordinates) < own.shape[1]:  # the template's end is not read
-            own = own[:, :-1]
-        found.append((coordinates, own, own.sum(1).astype(np.float64)))
+    for members in parts:
+        own = np.concatenate([values for _, values in members], axis=1)
+        found.append((joined([coordinates for coordinates, _ in members]), own, own.sum(1).astype(np.float64)))
     return found
 
 

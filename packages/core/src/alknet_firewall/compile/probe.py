@@ -78,8 +78,8 @@ class Heads(nn.Module):
         projected = torch.cat([(tokens @ self.peak.T) * shown, shown], 2)
         sums = nn.functional.pad(projected.cumsum(1), (0, 0, 1, 0))  # (B, T + 1, behaviors * peaks + 1)
         size = min(PEAK_TOKENS, tokens.shape[1])
-        stretches = sums[:, size:] - sums[:, :-size]
-        means = stretches[..., :-1] / stretches[..., -1:].clamp(min=1)
+        runs = sums[:, size:] - sums[:, :-size]
+        means = runs[..., :-1] / runs[..., -1:].clamp(min=1)
         starts = torch.arange(means.shape[1])[None, :]
         whole = (starts + size <= seen.sum(1, keepdim=True)) | (starts == 0)  # not into the padding
         return means.masked_fill(~whole[..., None], -1e4).amax(1)

@@ -19,7 +19,8 @@ class CompileSettings:
             `sae` (features of autoencoders).
         readouts: What is read beside the heads (learned), or at all (svd, contrastive): `template_end`, `mean`, `last`.
         directions: Heads a behavior and tap (learned), or directions a readout and tap.
-        peaks: Directions a behavior and tap that read the strongest stretch of a window (learned).
+        peaks: Directions a behavior and tap that read the strongest run of tokens (learned).
+        members: How often heads and peaks are trained, each time from another start; all of them are kept (learned).
         window: How text is cut.
         stretch: Tokens of the stretches of a window that states are read in; 0 for windows as a whole.
         words: Whether there is a lexical readout.
@@ -40,6 +41,7 @@ class CompileSettings:
     readouts: tuple[str, ...] = ("template_end",)
     directions: int = 8
     peaks: int = 2
+    members: int = 2
     window: Window = Window(192, 32)
     stretch: int = 48
     words: bool = True

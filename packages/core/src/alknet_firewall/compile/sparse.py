@@ -28,15 +28,15 @@ def separating_features(
 
     Args:
         folded: All features.
-        means: Of each over the tokens of each window, (m, d_sae).
+        means: Of each over the tokens of each stretch, (s, d_sae).
         tap: Where they are read.
-        first: A window of each row, (n,).
+        first: A stretch of each row, (n,).
         attack: Which rows show the behavior, (n,).
         weights: Of the rows, (n,).
         k: How many, at most.
 
     Returns:
-        The coordinates, their values on all windows (m, k), and a first score of all windows (m,).
+        The coordinates, their values on all stretches (s, k), and a first score of all stretches (s,).
     """
     chosen = separating(means[first], attack, weights, k)
     directions, values = folded.directions[chosen], means[:, chosen]

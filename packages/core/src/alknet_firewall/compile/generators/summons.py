@@ -39,7 +39,7 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
 
     def draw(_: int) -> Pair:
         frame = framing(maker, maker.pick(_CHANNELS), tuple(FORMATS))
-        task = texts.document_attack(maker, bare=False)
+        task = texts.document_attack(maker, frame.format == "bare")
         asked = texts.document_partner(maker, task)
         alarm, gap, long = maker.pick(phrases("summons")["alarms"]), maker.pick((" ", " ", "\n")), maker.chance(_LONG)
 

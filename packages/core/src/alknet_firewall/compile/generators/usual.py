@@ -8,7 +8,7 @@ same but for what is asked for, and of whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -25,8 +25,13 @@ _KINDS: Final = {
 }
 """What is harmless in each channel, more than once what is more common there."""
 _NOTES: Final = ("document", "tool", "response")  # channels that have notes: users write none to themselves
+_ASIDE: Final = ("overrides", "errands")  # what stands in notes, and is a payload
 _NOTED: Final = 0.4  # share of the pairs there that are notes
+_PARTS: Final = 3  # of the templates of a kind
+_OVERRIDING: Final = 0.3  # share of users' orders that name something to do
 _NAMED: Final = {"footer": "footers", "error": "errors", "button": "buttons"}
+
+Around = Callable[[str], str]
 
 
 def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
@@ -42,31 +47,30 @@ def generate(pool: Pool, rng: np.random.Generator, count: int) -> Iterator[Row]:
     """
     bank, slots = phrases("usual"), _slots()
 
-    def text(section: str) -> str:
+    def drawn(section: str, label: str, channel: str, around: Around = lambda said: said) -> Row:
         templates = bank[section]
-        return fill(templates[int(rng.integers(len(templates)))], slots, rng)
+        at = int(rng.integers(len(templates)))
+        said = fill(templates[at], slots, rng)
+        # Several sources for each kind and channel, since sources weigh the same: what is common must weigh as much.
+        source = f"gen_usual_{section}_{at % _PARTS}_{channel}"
+        return Row(around(said), label, source, channel, payload=said if section in _ASIDE else "")
 
-    def note(channel: str) -> Pair:
-        greeting, closing = text("greetings"), text("closings")
-        before, after = ([text("around") for _ in range(int(rng.integers(1, 4)))] for _ in range(2))
+    def note() -> Around:
+        greeting, closing = (drawn(section, "", "").text for section in ("greetings", "closings"))
+        before, after = ([drawn("around", "", "").text for _ in range(int(rng.integers(1, 4)))] for _ in range(2))
         gap = (" ", "\n", "\n\n")[int(rng.integers(3))]
-
-        def around(asked: str) -> str:
-            return gap.join(part for part in (greeting, *before, asked, *after, closing) if part)
-
-        errand = text("errands")
-        order = Row(around(errand), "injection", f"gen_usual_errands_{channel}", channel, payload=errand)
-        return order, Row(around(text("asked")), "benign", f"gen_usual_notes_{channel}", channel)
+        return lambda said: gap.join(part for part in (greeting, *before, said, *after, closing) if part)
 
     def draw(number: int) -> Pair:
         channel = CHANNELS[number % len(CHANNELS)]
         if channel in _NOTES and rng.random() < _NOTED:
-            return note(channel)
+            around, order = note(), _ASIDE[int(rng.integers(len(_ASIDE)))]
+            return drawn(order, "injection", channel, around), drawn("asked", "benign", channel, around)
         kinds = _KINDS[channel]
+        # Users ask for errands every day: theirs are attacks only if they override something.
+        order = "overrides" if channel == "user" and rng.random() < _OVERRIDING else "orders"
         kind = kinds[int(rng.integers(len(kinds)))]
-        # A source for each kind and channel: sources weigh the same.
-        order = Row(text("orders"), "injection", f"gen_usual_orders_{channel}", channel)
-        return order, Row(text(kind), "hard_negative", f"gen_usual_{kind}_{channel}", channel)
+        return drawn(order, "injection", channel), drawn(kind, "hard_negative", channel)
 
     return distinct_pairs(draw, count)
 
