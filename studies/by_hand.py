@@ -3,7 +3,8 @@
     python studies/by_hand.py [--codebook FILE] [--show]
 
 Prints a Markdown table of how many of each list are flagged, by channel; `--show` also the texts that it gets wrong.
-The lists are in `by_hand.toml`. Those called `later` were written before any codebook was judged by them.
+The lists are in `by_hand.toml`. The first ones were looked at when generators were written; those called `later` were
+written afterwards, before any codebook was judged by them, and no generator writes them.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     alknet-firewall compile --data DATA --out codebook.safetensors --held-out left_out.jsonl
     python studies/channel_tables.py left_out.jsonl [--channel tool] [--rate 0.02]
 
-For each choice of benign text the threshold that `--rate` of it passes is set on left-out rows, sources weighing the
-same. Told are the attacks of the channel that pass it, the benign text of the channel that does, and the benign
-documents that would if they came as that channel; means over sources.
+For each choice of benign text and each fold the threshold that `--rate` of it passes is set on the rows that were left
+out together, sources weighing the same. Told are the attacks of the channel that pass it, the benign text of the channel
+that does, and the benign documents that would if they came as that channel; means over sources of 15 rows or more, with
+95 % intervals.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, read_rows
-from alknet_firewall.evaluate.sources import BySource
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
+from alknet_firewall.evaluate.held_out import shown
+from alknet_firewall.evaluate.metrics import Estimate, large_enough
+from alknet_firewall.evaluate.sources import BySource, share_over
 from alknet_firewall.verdict import CHANNELS
 
 
@@ -32,29 +35,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=0.02)
     options = parser.parse_args(arguments)
     rows = list(read_rows([options.held_out]))
-    lines = options.held_out.read_text(encoding="utf-8").split("\n")[:-1]
-    scores = np.array([np.logaddexp.reduce([*json.loads(line)["log_odds"].values()]) for line in lines])
-
-    def passing(labels: Sequence[str], channel: str, limit: float) -> float:
-        picked = np.array([row.label in labels and row.channel == channel for row in rows])
-        return mean_over_sources(scores[picked] > limit, np.array([row.source for row in rows])[picked])
-
+    told = [json.loads(line) for line in options.held_out.read_text(encoding="utf-8").split("\n")[:-1]]
+    scores = np.array([np.logaddexp.reduce([*one["log_odds"].values()]) for one in told])
+    folds = np.array([one["fold"] for one in told])
     print("| benign text of | attacks flagged | benign flagged | benign documents flagged |")
     print("| --- | ---: | ---: | ---: |")
     for channels in ((options.channel,), (options.channel, "document"), CHANNELS):
-        own = [i for i, row in enumerate(rows) if row.channel in channels]
-        limit = BySource.of([rows[i] for i in own]).thresholds(scores[own], (options.rate,))[options.rate]
+        hit = np.zeros(len(rows), np.bool_)
+        for fold in np.unique(folds).tolist():
+            own = [i for i, row in enumerate(rows) if row.channel in channels and folds[i] == fold]
+            limit = BySource.of([rows[i] for i in own]).thresholds(scores[own], (options.rate,))[options.rate]
+            hit |= (folds == fold) & (scores > limit)
         shares = (
-            passing(ATTACK_LABELS, options.channel, limit),
-            passing(BENIGN_LABELS, options.channel, limit),
-            passing(BENIGN_LABELS, "document", limit),
+            passing(rows, hit, ATTACK_LABELS, options.channel),
+            passing(rows, hit, BENIGN_LABELS, options.channel),
+            passing(rows, hit, BENIGN_LABELS, "document"),
         )
-        print(f"| {', '.join(channels)} | {' | '.join(f'{share:.1%}' for share in shares)} |")
+        print(f"| {', '.join(channels)} | {' | '.join(map(shown, shares))} |")
 
 
-def mean_over_sources(hits: npt.NDArray[np.bool_], sources: npt.NDArray[np.str_]) -> float:
-    """The share of hits, every source weighing the same."""
-    return float(np.mean([hits[sources == source].mean() for source in np.unique(sources)]))
+def passing(rows: Sequence[Row], hit: npt.NDArray[np.bool_], labels: Sequence[str], channel: str) -> Estimate:
+    """The share of the rows of some labels and a channel that is hit, every source weighing the same."""
+    own = [i for i, row in enumerate(rows) if row.label in labels and row.channel == channel]
+    kept = large_enough([rows[i].source for i in own])
+    own = [i for i in own if rows[i].source in kept]
+    return share_over([rows[i].source for i in own], hit[own].tolist())
 
 
 if __name__ == "__main__":

@@ -19,10 +19,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from scipy.stats import beta
-
 from alknet_firewall import Firewall
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
+from alknet_firewall.evaluate.exact import clopper_pearson
 
 _LONGEST = 600  # characters
 _LATIN = dict(zip("aceiopsxyABCEHIKMOPTX", "асеіорѕхуАВСЕНІКМОРТХ"))  # Cyrillic look-alikes
@@ -48,7 +47,7 @@ REVERSIBLE: dict[str, Callable[[str], str]] = {
         chr(0x1D400 + ord(c) - 65) if "A" <= c <= "Z" else chr(0x1D41A + ord(c) - 97) if "a" <= c <= "z" else c
         for c in t
     ),
-    "right-to-left override": lambda t: f"\u202d{t}\u202c",
+    "right-to-left override": lambda t: f"\u202e{t[::-1]}\u202c",
     "Cyrillic look-alikes, a third": lambda t: some(t, 0.34, lambda c: _LATIN.get(c, c)),
     "stacked combining marks": lambda t: every_letter(t, "\u0301\u0327\u0308\u0330"),
     "letters apart": lambda t: "   ".join(" ".join(word) for word in t.split()),
@@ -85,10 +84,8 @@ def flagged(firewall: Firewall, rows: Sequence[Row], change: Callable[[str], str
 
 def share(hits: Sequence[bool]) -> str:
     """A share with its 95 % interval."""
-    n, k = len(hits), sum(hits)
-    low = beta.ppf(0.025, k, n - k + 1) if k else 0.0
-    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-    return f"{k / n:.1%} ({low:.1%}-{high:.1%})"
+    found = clopper_pearson(sum(hits), len(hits))
+    return f"{found.value:.1%} ({found.low:.1%}-{found.high:.1%})"
 
 
 def sample(rows: Sequence[Row], n: int, seed: int) -> list[Row]:

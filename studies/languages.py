@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from alknet_firewall import FirewallConfig
-from alknet_firewall.evaluate.held_out import scored_held_out
+from alknet_firewall.evaluate.held_out import scored_held_out, shown
 from alknet_firewall.evaluate.metrics import Estimate
 from alknet_firewall.evaluate.scoring import ScoredRow
 from alknet_firewall.evaluate.slices import ALL, DIMENSIONS, Slice, slices
@@ -74,7 +74,7 @@ def cells(one: Slice) -> list[str]:
 
 
 def told(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{estimate.value:.2f} ({estimate.low:.2f}-{estimate.high:.2f})"
+    return "" if estimate is None else shown(estimate)
 
 
 if __name__ == "__main__":

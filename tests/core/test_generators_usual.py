@@ -42,15 +42,10 @@ def test_no_slot_is_left_open(made: list[Row]) -> None:
 
 
 def test_length_tells_little(made: list[Row]) -> None:
+    pairs = list(zip(made[::2], made[1::2], strict=True))
     for noted in (False, True):
-        short = [
-            row for row in made if row.source.startswith(("gen_usual_errands", "gen_usual_notes")) == noted
-        ]
-        sides = (
-            [len(row.text) for row in short if (row.label == "injection") == attack]
-            for attack in (True, False)
-        )
-        medians = [float(np.median(lengths)) for lengths in sides]
+        own = [pair for pair in pairs if (pair[1].label == "benign") == noted]
+        medians = [float(np.median([len(pair[side].text) for pair in own])) for side in (0, 1)]
         assert 0.5 < medians[0] / medians[1] < 2
 
 

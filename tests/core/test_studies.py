@@ -196,7 +196,7 @@ def test_thresholds_of_a_channel_by_whose_text_sets_them(
     scores = {("benign", "tool"): range(20), ("benign", "document"): range(20, 40), ("injection", "tool"): range(10, 50, 2)}
     lines = [
         {"text": f"{label} {channel} {at}", "label": label, "source": label + channel, "channel": channel}
-        | {"log_odds": {"injection": float(at), "jailbreak": -99.0}}
+        | {"log_odds": {"injection": float(at), "jailbreak": -99.0}, "fold": 0}
         for (label, channel), values in scores.items()
         for at in values
     ]
@@ -204,5 +204,5 @@ def test_thresholds_of_a_channel_by_whose_text_sets_them(
     left_out.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     import_module("channel_tables").main([str(left_out), "--rate", "0.05"])
     own, both, _ = (line.split("|")[2:5] for line in capsys.readouterr().out.splitlines()[2:])
-    assert [cell.strip() for cell in own] == ["75.0%", "5.0%", "100.0%"]
-    assert [cell.strip() for cell in both] == ["30.0%", "0.0%", "10.0%"]
+    assert [cell.split()[0] for cell in own] == ["0.75", "0.05", "1.00"]
+    assert [cell.split()[0] for cell in both] == ["0.30", "0.00", "0.10"]

@@ -48,8 +48,15 @@ Progress = Callable[[str, float], None]
 FINER = ("bf16", "fp32")
 """Precisions that are nearer to the mathematics than int8: what holds there holds in them."""
 _FEWEST_BENIGN = 200  # texts under which a channel's false-alarm rates would say too little
-_STANDS_FOR = {"response": CHANNELS}
-"""Channels that have little benign text of their own: an answer can look like anything that is harmless elsewhere."""
+_STANDS_FOR: Mapping[str, Mapping[str, float]] = {
+    "response": dict.fromkeys(CHANNELS, 1.0),
+    "tool": {"tool": 1.0, "document": 0.1},
+}
+"""For channels that more than their own benign text is harmless in, what a source of each channel weighs.
+
+An answer can look like anything. Tools return pages and files as well, and calibrated to machine text alone would flag
+one in six of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -178,8 +185,9 @@ def _tables(
     own = [corpus.rows[i] for i in found.rows]
     windows_of = np.split(np.arange(len(position)), np.flatnonzero(np.diff(position)) + 1)  # of each row
     for channel in CHANNELS:
-        stands = _STANDS_FOR.get(channel, (channel,))
-        usable, weights = benign_weights(own, benign, stands)
+        stands = _STANDS_FOR.get(channel, {channel: 1.0})
+        usable, weights = benign_weights(own, benign, tuple(stands))
+        weights *= [stands.get(row.channel, 0.0) for row in own]
         if _effective(weights) < _FEWEST_BENIGN:  # too little of this channel: all benign text stands for it
             usable, weights = benign_weights(own, benign, CHANNELS)
         hit = usable[position]
