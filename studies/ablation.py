@@ -2,7 +2,7 @@
 
     python studies/ablation.py [DATA...] [--states FOLDER] [--fits NAME...] [--evasion N] [--list]
 
-Compiles nothing that is kept as a codebook. Seven fits are made, each with every fold of sources left out once; most
+Compiles nothing that is kept as a codebook. Eight fits are made, each with every fold of sources left out once; most
 rows of the table only combine one of them anew. A fit is kept on disk: a run may be stopped, and loses the fit that was
 being made. Hidden states are taken from the cache of `alknet-firewall compile` where they lie there (`--states`, by
 default the user's); else they are computed first, which takes long. `--list` says what is done and makes nothing;
@@ -40,6 +40,7 @@ FITS: dict[str, tuple[Fit, str]] = {  # by name: the fit, and its row in the tab
         (WHOLE, "all of it"),
         (Fit("real", {}, kept=is_real), "data: nothing composed"),
         (Fit("no-partners", {}, kept=is_no_partner), "data: composed attacks without benign partners"),
+        (Fit("one-start", {"members": 1}), "readout: heads from one start"),
         (Fit("no-peaks", {"peaks": 0}), "readout: no peaks"),
         (Fit("no-end", {"readouts": ()}, ends=False), "readout: no template's end"),
         (Fit("svd", {"basis": "svd", "directions": 32}), "readout: SVD of mean and template's end"),

@@ -1,12 +1,12 @@
-"""Whose benign text should set the threshold of a channel: its own, or that of others as well?
+"""Whose benign text should set the threshold of a channel: its own, or documents' as well?
 
     alknet-firewall compile --data DATA --out codebook.safetensors --held-out left_out.jsonl
     python studies/channel_tables.py left_out.jsonl [--channel tool] [--rate 0.02]
 
 For each choice of benign text and each fold the threshold that `--rate` of it passes is set on the rows that were left
-out together, sources weighing the same. Told are the attacks of the channel that pass it, the benign text of the channel
-that does, and the benign documents that would if they came as that channel; means over sources of 15 rows or more, with
-95 % intervals.
+out together; sources weigh the same, those of documents by a share of that. Told are the attacks of the channel that
+pass it, the benign text of the channel that does, and the benign documents that would if they came as that channel;
+means over sources of 15 rows or more, with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import numpy.typing as npt
 
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
 from alknet_firewall.evaluate.held_out import shown
-from alknet_firewall.evaluate.metrics import Estimate, large_enough
-from alknet_firewall.evaluate.sources import BySource, share_over
+from alknet_firewall.evaluate.metrics import Estimate, equal_weights, large_enough, threshold
+from alknet_firewall.evaluate.sources import share_over
 from alknet_firewall.verdict import CHANNELS
+
+SHARES = (0.0, 0.1, 0.2, 0.5, 1.0)
+"""What a source of documents weighs beside one of the channel."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,18 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folds = np.array([one["fold"] for one in told])
     print("| benign text of | attacks flagged | benign flagged | benign documents flagged |")
     print("| --- | ---: | ---: | ---: |")
-    for channels in ((options.channel,), (options.channel, "document"), CHANNELS):
+    for share in SHARES:
+        weigh = {options.channel: 1.0, "document": share}
         hit = np.zeros(len(rows), np.bool_)
         for fold in np.unique(folds).tolist():
-            own = [i for i, row in enumerate(rows) if row.channel in channels and folds[i] == fold]
-            limit = BySource.of([rows[i] for i in own]).thresholds(scores[own], (options.rate,))[options.rate]
-            hit |= (folds == fold) & (scores > limit)
+            ground = [i for i in np.flatnonzero(folds == fold) if rows[i].label in BENIGN_LABELS]
+            ground = [i for i in ground if weigh.get(rows[i].channel)]
+            weights = equal_weights([rows[i].source for i in ground])
+            weights = weights * [weigh[rows[i].channel] for i in ground]
+            hit |= (folds == fold) & (scores > threshold(scores[ground], options.rate, weights))
         shares = (
             passing(rows, hit, ATTACK_LABELS, options.channel),
             passing(rows, hit, BENIGN_LABELS, options.channel),
             passing(rows, hit, BENIGN_LABELS, "document"),
         )
-        print(f"| {', '.join(channels)} | {' | '.join(map(shown, shares))} |")
+        print(f"| {options.channel}, and documents at {share:g} | {' | '.join(map(shown, shares))} |")
 
 
 def passing(rows: Sequence[Row], hit: npt.NDArray[np.bool_], labels: Sequence[str], channel: str) -> Estimate:

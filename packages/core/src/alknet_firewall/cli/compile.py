@@ -41,6 +41,10 @@ def compile_command(
     directions: Annotated[
         int | None, typer.Option(min=1, help="Heads a behavior, or directions a readout.")
     ] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="How often heads are trained.")] = None,
+    stretch: Annotated[
+        int | None, typer.Option(min=0, help="Tokens of the stretches of a window; 0: read it as a whole.")
+    ] = None,
     rows_per_source: Annotated[
         int | None, typer.Option(min=1, help="At most so many of a source and label.")
     ] = None,
@@ -92,7 +96,7 @@ def compile_command(
         taps=tuple(sorted(set(tap))) if tap else None,
         basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
         readouts=tuple(readout) if readout else None, directions=directions, words=words,
-        rows_per_source=rows_per_source, related=related, folds=folds, seed=seed, composed=None if composed else {},
+        members=members, stretch=stretch, rows_per_source=rows_per_source, related=related, folds=folds, seed=seed, composed=None if composed else {},
     ))  # fmt: skip
     if cascade is not None:
         settings = replace(settings, cascade=cascade if cascade < 1 else None)
@@ -137,11 +141,16 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
     for heading in ("source", "behavior", "rows", "AUROC", "recall at 1 %", "recall at 5 %"):
         words = heading in ("source", "behavior")
         table.add_column(heading, justify="left" if words else "right", no_wrap=heading == "source")
+    kinds: dict[str, dict[str, Ranking]] = {}
     for source, ranking in found.items():
         own = [row.label for row in held_out.rows if row.source == source and row.label in ATTACK_LABELS]
+        kind = ", ".join(sorted(set(own)))
         figures = [shown(ranking.auroc), *(shown(estimate) for estimate in ranking.recall.values())]
-        table.add_row(visible(source), ", ".join(sorted(set(own))), str(len(own)), *figures)
+        table.add_row(visible(source), kind, str(len(own)), *figures)
+        kinds.setdefault(kind, {})[source] = ranking
     table.add_section()
+    for kind, members in sorted(kinds.items()) if len(kinds) > 1 else ():
+        table.add_row(f"mean of {len(members)}", kind, "", *(f"{value:.3f}" for value in macro(members).values()))
     table.add_row("mean over sources", "", "", *(f"{value:.3f}" for value in macro(found).values()))
     return table
 
