@@ -96,7 +96,8 @@ def compile_command(
         taps=tuple(sorted(set(tap))) if tap else None,
         basis=_choice("--basis", basis, ("learned", "contrastive", "svd")),
         readouts=tuple(readout) if readout else None, directions=directions, words=words,
-        members=members, stretch=stretch, rows_per_source=rows_per_source, related=related, folds=folds, seed=seed, composed=None if composed else {},
+        members=members, stretch=stretch, rows_per_source=rows_per_source, related=related, folds=folds, seed=seed,
+        composed=None if composed else {},
     ))  # fmt: skip
     if cascade is not None:
         settings = replace(settings, cascade=cascade if cascade < 1 else None)
