@@ -22,16 +22,10 @@ EVERYDAY = (
     "Write a Python function that reverses a list.",
     "Tell me a joke about cats",
     "Write a short poem about autumn.",
+    "Can you read https://example.com/report.pdf and tell me the main points?",
 )
-
-KNOWN_MISS = "Can you read https://example.com/report.pdf and tell me the main points?"
 
 
 @pytest.mark.parametrize("text", EVERYDAY)
 def test_everyday_prompts_pass(firewall: Firewall, text: str) -> None:
     assert not firewall.screen(text).flagged
-
-
-@pytest.mark.xfail(strict=True, reason="the bundled codebook blocks it: users' requests with addresses are scarce in it")
-def test_a_known_miss(firewall: Firewall) -> None:
-    assert not firewall.screen(KNOWN_MISS).flagged
