@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--show", action="store_true", help="also the texts that it gets wrong")
     options = parser.parse_args(arguments)
     wrong: list[str] = []
-    firewall = Firewall(FirewallConfig(codebook=options.codebook))
+    firewall = Firewall(FirewallConfig(codebook=options.codebook, on_error="raise"))
     print(f"| list | texts | {' | '.join(CHANNELS)} |\n| --- | ---: |{' ---: |' * len(CHANNELS)}")
     for name, texts in tomllib.loads(LISTS.read_text(encoding="utf-8")).items():
         is_attack, counts = name in ATTACKS, []

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
+from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate.held_out import shown
 from alknet_firewall.evaluate.metrics import Estimate, equal_weights, large_enough, threshold
 from alknet_firewall.evaluate.sources import share_over
-from alknet_firewall.verdict import CHANNELS
 
 SHARES = (0.0, 0.1, 0.2, 0.5, 1.0)
 """What a source of documents weighs beside one of the channel."""
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("held_out", type=Path, help="from `alknet-firewall compile --held-out`")
-    parser.add_argument("--channel", choices=CHANNELS, default="tool")
+    parser.add_argument("--channel", choices=("tool", "user", "response"), default="tool")
     parser.add_argument("--rate", type=float, default=0.02)
     options = parser.parse_args(arguments)
+    if not 0 < options.rate < 1:
+        parser.error("--rate must lie between 0 and 1")
     rows = list(read_rows([options.held_out]))
-    told = [json.loads(line) for line in options.held_out.read_text(encoding="utf-8").split("\n")[:-1]]
-    scores = np.array([np.logaddexp.reduce([*one["log_odds"].values()]) for one in told])
-    folds = np.array([one["fold"] for one in told])
+    scores, folds = evidence(options.held_out)
     print("| benign text of | attacks flagged | benign flagged | benign documents flagged |")
     print("| --- | ---: | ---: | ---: |")
     for share in SHARES:
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for fold in np.unique(folds).tolist():
             ground = [i for i in np.flatnonzero(folds == fold) if rows[i].label in BENIGN_LABELS]
             ground = [i for i in ground if weigh.get(rows[i].channel)]
+            if not ground:
+                continue
             weights = equal_weights([rows[i].source for i in ground])
             weights = weights * [weigh[rows[i].channel] for i in ground]
             hit |= (folds == fold) & (scores > threshold(scores[ground], options.rate, weights))
@@ -57,15 +59,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
             passing(rows, hit, BENIGN_LABELS, options.channel),
             passing(rows, hit, BENIGN_LABELS, "document"),
         )
-        print(f"| {options.channel}, and documents at {share:g} | {' | '.join(map(shown, shares))} |")
+        cells = ["" if found is None else shown(found) for found in shares]
+        print(f"| {options.channel}, and documents at {share:g} | {' | '.join(cells)} |")
 
 
-def passing(rows: Sequence[Row], hit: npt.NDArray[np.bool_], labels: Sequence[str], channel: str) -> Estimate:
-    """The share of the rows of some labels and a channel that is hit, every source weighing the same."""
+def evidence(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The summed log-odds of each row, and its fold.
+
+    Raises:
+        DataError: A line has none.
+    """
+    scores, folds = [], []
+    lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
+    for number, told in enumerate(map(json.loads, lines), 1):
+        try:
+            scores.append(float(np.logaddexp.reduce(np.array([*told["log_odds"].values()], np.float64))))
+            folds.append(int(told["fold"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DataError(f"{path}, line {number}: no `log_odds` and `fold` as `compile --held-out` writes") from error
+        if not np.isfinite(scores[-1]):
+            raise DataError(f"{path}, line {number}: `log_odds` must be finite numbers")
+    return np.array(scores), np.array(folds)
+
+
+def passing(
+    rows: Sequence[Row], hit: npt.NDArray[np.bool_], labels: Sequence[str], channel: str
+) -> Estimate | None:
+    """The share of the rows of some labels and a channel that is hit, sources weighing the same; None without rows."""
     own = [i for i, row in enumerate(rows) if row.label in labels and row.channel == channel]
     kept = large_enough([rows[i].source for i in own])
     own = [i for i in own if rows[i].source in kept]
-    return share_over([rows[i].source for i in own], hit[own].tolist())
+    return share_over([rows[i].source for i in own], hit[own].tolist()) if own else None
 
 
 if __name__ == "__main__":

@@ -215,3 +215,38 @@ def test_too_few_sources_is_an_error_that_says_so(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "sources" in result.output
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "told"),
+    [
+        ('{"text": "", "label": "benign", "channel": "user"}', [], "nothing to compile from"),
+        ('{"text": "a", "label": "benign", "channel": "user", "source": "s\\udc80"}', [], "lone surrogate"),
+        ('{"text": "a", "label": "benign", "channel": "user"}', ["--basis", "svd", "--members", "2"], "--members"),
+        ('{"text": "a", "label": "benign", "channel": "user"}', ["--held-out", "HERE/cb"], "--held-out"),
+        ('{"text": "a", "label": "benign", "channel": "user"}', ["--held-out", "HERE/none/a.jsonl"], "its folder"),
+    ],
+)
+def test_what_cannot_be_compiled_is_told_before_the_work(
+    row: str, options: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    (tmp_path / "rows.jsonl").write_text(row + "\n", "utf-8")
+    own = [option.replace("HERE", str(tmp_path)) for option in options]
+    command = ["compile", "--data", str(tmp_path / "rows.jsonl"), "--out", str(tmp_path / "cb"), "--tap", "1"]
+    result = CliRunner().invoke(app, [*command, "--cache", str(tmp_path / "cache"), "--no-composed", *own])
+    assert result.exit_code != 0 and told in result.output + str(result.exception)
+    assert not (tmp_path / "cb").exists()
+
+
+def test_a_channel_of_next_to_no_text_is_not_judged_by_documents_alone() -> None:
+    rows = [Row(f"{i}", "benign", f"d{i % 20}", "document") for i in range(1000)]
+    rows += [Row(f"u{i}", "benign", f"u{i % 20}", "user") for i in range(1000)] + [Row("t", "benign", "t", "tool")]
+    n = len(rows)
+    places = np.arange(n)
+    corpus = Corpus(rows, [np.zeros(1, np.int32)] * n, places, places, np.arange(n + 1), np.zeros(n, np.bool_))
+    found = OutOfFold(corpus, places, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros((n, 1, 1)))
+    evidence = np.random.default_rng(0).uniform(0, 1, (n, 1))
+    evidence[1000:2000] += 10
+    (tables,) = _tables(corpus, found, evidence, ("benign",))
+    assert tables["tool"].rate(9.5) == pytest.approx(0.5, abs=0.02)

@@ -18,6 +18,7 @@ from alknet_firewall.codebook.codebook import Window
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.detector.tokenizer import Tokenizer
+from alknet_firewall.errors import CodebookError, DataError
 from alknet_firewall.passages import pieces
 from tests.conftest import TinyModel
 
@@ -175,9 +176,12 @@ def test_languages_are_a_table(study: ModuleType, tmp_path: Path, capsys: pytest
 
 
 def test_texts_by_hand_are_counted_in_every_channel(
-    study: ModuleType, tiny_by_default: None, capsys: pytest.CaptureFixture[str]
+    study: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     by_hand = import_module("by_hand")
+    with pytest.raises(CodebookError):
+        by_hand.main(["--codebook", str(tmp_path / "none")])
+    capsys.readouterr()
     by_hand.main(["--show"])
     table, wrong = capsys.readouterr().out.split("\n\n")
     counts = {line.split(" ")[1]: [int(cell) for cell in line.split("|")[2:-1]] for line in table.splitlines()[2:]}
@@ -203,6 +207,12 @@ def test_thresholds_of_a_channel_by_whose_text_sets_them(
     left_out = tmp_path / "left_out.jsonl"
     left_out.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     import_module("channel_tables").main([str(left_out), "--rate", "0.05"])
-    found = [[cell.split()[0] for cell in line.split("|")[2:5]] for line in capsys.readouterr().out.splitlines()[2:]]
+    table = capsys.readouterr().out
+    found = [[cell.split()[0] for cell in line.split("|")[2:5]] for line in table.splitlines()[2:]]
     assert found[0] == ["0.75", "0.05", "1.00"] and found[-1] == ["0.30", "0.00", "0.10"]
     assert found == sorted(found, reverse=True)
+    for spoilt in ('"log_odds": {}', '"log_odds": {"injection": NaN}', '"fold": 1'):
+        line = '{"text": "a", "label": "benign", "source": "a", "channel": "tool", "fold": 0, "log_odds": {"a": 1}}'
+        left_out.write_text(f"{line}\n\n{line[:78]}{spoilt}}}\n", "utf-8")
+        with pytest.raises(DataError, match="line 2"):
+            import_module("channel_tables").main([str(left_out)])

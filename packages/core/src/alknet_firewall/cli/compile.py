@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def compile_command(
     ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="How often heads are trained.")] = None,
     stretch: Annotated[
-        int | None, typer.Option(min=0, help="Tokens of the stretches of a window; 0: read it as a whole.")
+        int | None, typer.Option(min=0, max=4096, help="Tokens of the stretches of a window; 0: read it as a whole.")
     ] = None,
     rows_per_source: Annotated[
         int | None, typer.Option(min=1, help="At most so many of a source and label.")
@@ -58,7 +59,7 @@ def compile_command(
     ] = True,
     related: Related = True,
     folds: Annotated[int | None, typer.Option(min=2, help="Parts that the sources are divided into.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of everything random.")] = 0,
     cache: StatesCache = None,
     held_out: Annotated[
         Path | None,
@@ -84,13 +85,21 @@ def compile_command(
 
     from alknet_firewall.cli.progress import stages
     from alknet_firewall.cli.render import console as output
-    from alknet_firewall.cli.render import errors, visible
+    from alknet_firewall.cli.render import errors, print_warning, visible
+    from alknet_firewall.config import FirewallConfig
     from alknet_firewall.detector.cache import cache_folder, write_atomically
     from alknet_firewall.detector.detector import load_detector
     from alknet_firewall.detector.weights import open_weights
     from alknet_firewall.evaluate.held_out import held_out_lines, held_out_rankings, macro
     from alknet_firewall.plugins import load_plugins
 
+    if members is not None and basis != "learned":
+        raise typer.BadParameter("only learned heads have another start", param_hint="--members")
+    if held_out is not None and held_out.resolve() == out.resolve():
+        raise typer.BadParameter(f"{held_out} is where the codebook goes", param_hint="--held-out")
+    for path in (out, held_out):  # not after an hour
+        if path is not None and not os.access(path.resolve().parent, os.W_OK):
+            raise DataError(f"{path}: its folder is not there or cannot be written to")
     console = errors()
     settings = CompileSettings(**_given(
         taps=tuple(sorted(set(tap))) if tap else None,
@@ -127,6 +136,13 @@ def compile_command(
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})") from error
     output().print(_summary(found, left_out))
+    least = max(1 / (table.count + 1) for table in codebook.combined.values()) if codebook.combined else 0.0
+    asked = FirewallConfig().block_false_alarm_rate
+    if least > asked:
+        print_warning(
+            f"too little benign text of some channel to know a rate under {least:.2g}: screening needs a "
+            f"`block_false_alarm_rate` above that (it is {asked:g}), or compile with more text"
+        )
     console.print(f"{visible(str(out))}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
 
 
@@ -150,6 +166,8 @@ def _summary(found: Mapping[str, Ranking], held_out: HeldOut) -> Table:
         table.add_row(visible(source), kind, str(len(own)), *figures)
         kinds.setdefault(kind, {})[source] = ranking
     table.add_section()
+    if not found:
+        table.caption = "No attack source has enough rows to be told apart."
     for kind, members in sorted(kinds.items()) if len(kinds) > 1 else ():
         table.add_row(f"mean of {len(members)}", kind, "", *(f"{value:.3f}" for value in macro(members).values()))
     table.add_row("mean over sources", "", "", *(f"{value:.3f}" for value in macro(found).values()))

@@ -188,7 +188,8 @@ def _tables(
         stands = _STANDS_FOR.get(channel, {channel: 1.0})
         usable, weights = benign_weights(own, benign, tuple(stands))
         weights *= [stands.get(row.channel, 0.0) for row in own]
-        if _effective(weights) < _FEWEST_BENIGN:  # too little of this channel: all benign text stands for it
+        own_share = np.where([row.channel == channel for row in own], weights, 0.0)
+        if _effective(own_share) < _FEWEST_BENIGN:  # too little of this channel: all benign text stands for it
             usable, weights = benign_weights(own, benign, CHANNELS)
         hit = usable[position]
         share = (weights / np.maximum(np.bincount(position, minlength=len(own)), 1))[position[hit]]

@@ -13,6 +13,7 @@ from alknet_firewall.codebook.readout import stretches
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.detector.tokenizer import Tokenizer
+from alknet_firewall.errors import DataError
 from alknet_firewall.passages import Piece, pieces
 from alknet_firewall.text.normalise import normalise
 
@@ -99,6 +100,8 @@ def cut_rows(rows: Sequence[Row], tokenizer: Tokenizer, settings: CompileSetting
             payload.append(np.logical_or.reduceat(marks[i], borders[-1][:-1]))
         if windows:
             kept.append(row)
+    if not ids:
+        raise DataError("no row of a label that is compiled holds any text: there is nothing to compile from")
     counts = [len(own) - 1 for own in borders]
     start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(own) for own in borders]))])
     return Corpus(

@@ -95,6 +95,8 @@ def _parse_row(line: str, file: Path, number: int) -> Row:
         if not isinstance(value, (str, int, float)):
             raise DataError(f"{where}: `{key}` must be a string, got {type(value).__name__}")
         optional[key] = str(value)
+        if any("\ud800" <= sign <= "\udfff" for sign in optional[key]) and key != "payload":
+            raise DataError(f"{where}: `{key}` holds a lone surrogate, which no file can; name it otherwise")
     return Row(
         text,
         label,
