@@ -12,16 +12,15 @@ means over sources of 15 rows or more, with 95 % intervals.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row
 from alknet_firewall.errors import DataError
-from alknet_firewall.evaluate.held_out import shown
+from alknet_firewall.evaluate.held_out import held_out_fields, shown
 from alknet_firewall.evaluate.metrics import Estimate, equal_weights, large_enough, threshold
 from alknet_firewall.evaluate.sources import share_over
 
@@ -39,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not 0 < options.rate < 1:
         parser.error("--rate must lie between 0 and 1")
-    rows = list(read_rows([options.held_out]))
-    scores, folds = evidence(options.held_out)
+    rows, scores, folds = evidence(options.held_out)
     print("| benign text of | attacks flagged | benign flagged | benign documents flagged |")
     print("| --- | ---: | ---: | ---: |")
     for share in SHARES:
@@ -63,15 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"| {options.channel}, and documents at {share:g} | {' | '.join(cells)} |")
 
 
-def evidence(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The summed log-odds of each row, and its fold.
+def evidence(path: Path) -> tuple[list[Row], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The rows, the summed log-odds of each, and its fold.
 
     Raises:
         DataError: A line has none.
     """
-    scores, folds = [], []
-    lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
-    for number, told in enumerate(map(json.loads, lines), 1):
+    rows, scores, folds = [], [], []
+    for number, row, told in held_out_fields(path):
+        rows.append(row)
         try:
             scores.append(float(np.logaddexp.reduce(np.array([*told["log_odds"].values()], np.float64))))
             folds.append(int(told["fold"]))
@@ -79,7 +77,7 @@ def evidence(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
             raise DataError(f"{path}, line {number}: no `log_odds` and `fold` as `compile --held-out` writes") from error
         if not np.isfinite(scores[-1]):
             raise DataError(f"{path}, line {number}: `log_odds` must be finite numbers")
-    return np.array(scores), np.array(folds)
+    return rows, np.array(scores), np.array(folds)
 
 
 def passing(

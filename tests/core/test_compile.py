@@ -179,6 +179,18 @@ def test_a_bad_row_names_file_and_line_and_leaves_nothing(data: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == [bad]
 
 
+def rates_at(value: float, rows: list[Row], high: str) -> dict[str, float]:
+    """By channel the false-alarm rate at a value, where evidence is 10 to 11 in the channel `high`, else 0 to 1."""
+    n = len(rows)
+    places, classes = np.arange(n), np.zeros(n, np.int64)
+    corpus = Corpus(rows, [np.zeros(1, np.int32)] * n, places, places, np.arange(n + 1), np.zeros(n, np.bool_))
+    found = OutOfFold(corpus, places, classes, classes, np.zeros((n, 1, 1)))
+    evidence = np.array([[10.0 * (row.channel == high)] for row in rows])
+    evidence += np.random.default_rng(0).uniform(0, 1, (n, 1))
+    (tables,) = _tables(corpus, found, evidence, ("benign",))
+    return {channel: table.rate(value) for channel, table in tables.items()}
+
+
 def test_documents_count_a_tenth_among_what_tools_return() -> None:
     sources = [("tool", number) for number in range(10)] + [("document", number) for number in range(10)]
     rows = [
@@ -186,14 +198,7 @@ def test_documents_count_a_tenth_among_what_tools_return() -> None:
         for channel, number in sources
         for at in range(50)
     ]
-    n = len(rows)
-    places, none = np.arange(n), np.zeros(n, np.bool_)
-    corpus = Corpus(rows, [np.zeros(1, np.int32)] * n, places, places, np.arange(n + 1), none)
-    found = OutOfFold(corpus, places, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros((n, 1, 1)))
-    high = np.array([[10.0 if row.channel == "document" else 0.0] for row in rows])
-    high += np.random.default_rng(0).uniform(0, 1, (n, 1))
-    (tables,) = _tables(corpus, found, high, ("benign",))
-    at_documents = {channel: table.rate(9.5) for channel, table in tables.items()}
+    at_documents = rates_at(9.5, rows, high="document")
     assert at_documents["document"] == pytest.approx(1, abs=0.01)
     assert at_documents["tool"] == pytest.approx(0.1 / 1.1, abs=0.01)
     assert at_documents["response"] == pytest.approx(0.5, abs=0.01)
@@ -242,11 +247,4 @@ def test_what_cannot_be_compiled_is_told_before_the_work(
 def test_a_channel_of_next_to_no_text_is_not_judged_by_documents_alone() -> None:
     rows = [Row(f"{i}", "benign", f"d{i % 20}", "document") for i in range(1000)]
     rows += [Row(f"u{i}", "benign", f"u{i % 20}", "user") for i in range(1000)] + [Row("t", "benign", "t", "tool")]
-    n = len(rows)
-    places = np.arange(n)
-    corpus = Corpus(rows, [np.zeros(1, np.int32)] * n, places, places, np.arange(n + 1), np.zeros(n, np.bool_))
-    found = OutOfFold(corpus, places, np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros((n, 1, 1)))
-    evidence = np.random.default_rng(0).uniform(0, 1, (n, 1))
-    evidence[1000:2000] += 10
-    (tables,) = _tables(corpus, found, evidence, ("benign",))
-    assert tables["tool"].rate(9.5) == pytest.approx(0.5, abs=0.02)
+    assert rates_at(9.5, rows, high="user")["tool"] == pytest.approx(0.5, abs=0.02)

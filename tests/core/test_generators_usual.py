@@ -47,6 +47,7 @@ def test_length_tells_little(made: list[Row]) -> None:
         own = [pair for pair in pairs if (pair[1].label == "benign") == noted]
         medians = [float(np.median([len(pair[side].text) for pair in own])) for side in (0, 1)]
         assert 0.5 < medians[0] / medians[1] < 2
+        assert noted or max(len(row.text) for pair in own for row in pair) < 200
 
 
 def test_a_note_and_its_partner_differ_in_what_is_asked(made: list[Row]) -> None:
@@ -79,4 +80,6 @@ def test_words_that_override_stand_on_both_sides_of_notes(made: list[Row]) -> No
 
 def test_both_sides_use_the_words(made: list[Row]) -> None:
     for word in ("prompt", "instructions", "ignore", "system"):
-        assert {row.label for row in made if word in row.text.lower()} >= {"injection", "hard_negative"}
+        short = [pair for pair in zip(made[::2], made[1::2], strict=True) if pair[1].label != "benign"]
+        labels = {row.label for pair in short for row in pair if word in row.text.lower()}
+        assert labels == {"injection", "hard_negative"}

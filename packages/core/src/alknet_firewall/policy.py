@@ -68,10 +68,9 @@ def check_settings(config: FirewallConfig, codebook: Codebook, behaviors: Mappin
 
 def _check_rate(what: str, rate: float, tables: Mapping[str, RateTable]) -> None:
     channel, table = min(tables.items(), key=lambda item: item[1].count)
-    least = 1 / (table.count + 1)
-    if rate < least:
+    if rate < table.least_rate:
         raise ConfigError(
             f"{what} = {rate:g}: with some {table.count:.0f} benign texts of channel {channel!r} behind it, the "
-            f"codebook knows no rate under {least:.2g}, and nothing would ever be blocked. Set it higher, or "
-            "calibrate on more texts"
+            f"codebook knows no rate under {table.least_rate:.2g}, and nothing would ever be blocked. Set it higher, "
+            "or calibrate on more texts"
         )

@@ -18,7 +18,7 @@ from alknet_firewall.cli.options import (
     StatesCache,
     Threads,
 )
-from alknet_firewall.errors import AlknetFirewallError, DataError
+from alknet_firewall.errors import AlknetFirewallError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,6 +92,7 @@ def compile_command(
     from alknet_firewall.detector.weights import open_weights
     from alknet_firewall.evaluate.held_out import held_out_lines, held_out_rankings, macro
     from alknet_firewall.plugins import load_plugins
+    from alknet_firewall.policy import check_settings
 
     if members is not None and basis != "learned":
         raise typer.BadParameter("only learned heads have another start", param_hint="--members")
@@ -136,13 +137,10 @@ def compile_command(
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})") from error
     output().print(_summary(found, left_out))
-    least = max(1 / (table.count + 1) for table in codebook.combined.values()) if codebook.combined else 0.0
-    asked = FirewallConfig().block_false_alarm_rate
-    if least > asked:
-        print_warning(
-            f"too little benign text of some channel to know a rate under {least:.2g}: screening needs a "
-            f"`block_false_alarm_rate` above that (it is {asked:g}), or compile with more text"
-        )
+    try:
+        check_settings(FirewallConfig(), codebook, codebook.behaviors)
+    except ConfigError as error:
+        print_warning(f"with the present settings no text can be screened with it: {error}")
     console.print(f"{visible(str(out))}: {out.stat().st_size / 1e6:.1f} MB, for detector {codebook.fingerprint[:12]}")
 
 

@@ -77,6 +77,6 @@ def _table(table: RateTable) -> dict[str, Any]:
 
 def log_odds_at(table: RateTable, rate: float) -> float | None:
     """The log-odds that a share `rate` of benign windows reaches; None where too few texts were seen to say."""
-    if rate < 1 / (table.count + 1):
+    if rate < table.least_rate:
         return None
     return table.value_at(float(np.log(rate)))

@@ -111,7 +111,12 @@ class RateTable:
 
     def rate(self, log_odds: float, windows: int = 1) -> float:
         """The share itself, not below what the count of benign texts allows."""
-        return float(np.clip(np.exp(self.log_rate(log_odds, windows)), 1 / (self.count + 1), 1))
+        return float(np.clip(np.exp(self.log_rate(log_odds, windows)), self.least_rate, 1))
+
+    @property
+    def least_rate(self) -> float:
+        """The smallest share that so many texts can tell: 1 / (count + 1)."""
+        return 1 / (self.count + 1)
 
     def value_at(self, log_rate: float) -> float:
         """The log-odds at which one window has a rate: the inverse of `log_rate`."""

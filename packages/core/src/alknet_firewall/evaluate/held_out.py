@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alknet_firewall.codebook.calibration import score_of
 from alknet_firewall.codebook.compose import Thresholds
 from alknet_firewall.compile.evidence import HeldOut
-from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, read_rows
+from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row, read_rows
 from alknet_firewall.errors import DataError
 from alknet_firewall.evaluate.bootstrap import rankings
 from alknet_firewall.evaluate.metrics import Estimate, Ranking, large_enough
@@ -89,16 +90,26 @@ def scored_held_out(path: Path, thresholds: Thresholds) -> list[ScoredRow]:
     Raises:
         DataError: The file cannot be read, or holds other rows.
     """
-    rows = list(read_rows([path]))
     scored = []
-    lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
-    for number, (row, line) in enumerate(zip(rows, lines), 1):
-        rate = json.loads(line).get("log_rate")
+    for number, row, told in held_out_fields(path):
+        rate = told.get("log_rate")
         if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not -_LOWEST_RATE <= rate <= 0:
             raise DataError(f"{path}, line {number}: no `log_rate`; compile --held-out writes such files")
         share = math.exp(rate)
         scored.append(ScoredRow(number, row, score_of(rate), share, thresholds.action(share)))
     return scored
+
+
+def held_out_fields(path: Path) -> Iterator[tuple[int, Row, dict[str, Any]]]:
+    """The number, the row and all fields of each line of a file of left-out rows.
+
+    Raises:
+        DataError: The file cannot be read, or a line is no row.
+    """
+    rows = list(read_rows([path]))
+    lines = (line for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
+    for number, (row, line) in enumerate(zip(rows, lines), 1):
+        yield number, row, json.loads(line)
 
 
 def shown(estimate: Estimate) -> str:

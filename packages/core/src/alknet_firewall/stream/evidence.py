@@ -141,7 +141,7 @@ def _raised(engine: Engine, read: Channels, verdict: Verdict) -> Verdict:
     score = score_of(log_rate)
     if score <= verdict.score:
         return verdict
-    least = max(1 / (engine.codebook.combined[name].count + 1) for name in read)
+    least = max(engine.codebook.combined[name].least_rate for name in read)
     rate = float(np.clip(np.exp(log_rate), least, 1))
     action = thresholds_of(engine.config).action(rate)
     raised = replace(verdict, score=score, false_alarm_rate=rate)

@@ -51,7 +51,7 @@ def _recall(codebook: Codebook) -> list[tuple[float, float]]:
 
 
 def _channel(table: RateTable) -> dict[str, Any]:
-    least = 1 / (table.count + 1)
+    least = table.least_rate
     low, high = math.log(least), math.log(_WIDEST)
     rates = [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
     curve = [(round(table.value_at(rate), 3), math.exp(rate)) for rate in rates]
