@@ -14,6 +14,7 @@ from alknet_firewall import Firewall, FirewallConfig
 from alknet_firewall.cli.app import app
 from alknet_firewall.codebook.calibration import RateTable
 from alknet_firewall.codebook.codebook import load_codebook
+from alknet_firewall.errors import ConfigError
 from alknet_firewall.evaluate.log_odds import window_log_odds
 from alknet_firewall.verdict import CHANNELS
 
@@ -67,6 +68,19 @@ def test_rates_are_those_of_the_given_texts(settings: Path, tmp_path: Path) -> N
         assert new.combined[channel].own is None
         assert np.array_equal(new.combined[channel].log_odds, old.combined[channel].log_odds)
     assert list(new.behaviors) == list(old.behaviors)
+
+
+def test_a_codebook_that_knows_too_little_for_the_thresholds_is_calibrated(settings: Path, tmp_path: Path) -> None:
+    path, own, out = tmp_path / "codebook.safetensors", tmp_path / "own.txt", tmp_path / "out.safetensors"
+    book = load_codebook(path)
+    coarse = {name: replace(table, count=30) for name, table in book.combined.items()}
+    path.write_bytes(replace(book, combined=coarse).to_bytes())
+    with pytest.raises(ConfigError, match="knows no rate under"):
+        Firewall(FirewallConfig.from_file(settings)).warm_up()
+    own.write_text("\n".join(texts(400)))
+    found = run("--benign", own, "-o", out, "--config", settings)
+    assert found.exit_code == 0, found.stderr
+    assert load_codebook(out).combined["user"].least_rate < 0.01
 
 
 def test_json_lines_name_their_channel(settings: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alknet_firewall.cli.own_texts import Given, read_by_channel, screened
+from alknet_firewall.cli.own_texts import Given, measuring_engine, read_by_channel, screened
 from alknet_firewall.cli.screen import Channel
 from alknet_firewall.errors import DataError
 
@@ -54,14 +54,11 @@ def calibrate_command(
     """
     from alknet_firewall.cli.codebooks import settings
     from alknet_firewall.detector.cache import write_atomically
-    from alknet_firewall.engine import load_engine
 
     texts = read_by_channel(benign, channel.value)
     _check_labels(texts.values())
     _check_counts({name: len(listed) for name, listed in texts.items()}, false_alarm_rate)
-    # A behavior that is switched off here must be calibrated all the same: the codebook may serve elsewhere.
-    chosen = settings(config, codebook).model_copy(update={"behaviors": {}, "on_long": "screen_all"})
-    engine = load_engine(chosen)
+    engine = measuring_engine(settings(config, codebook))
     found = screened(engine, texts)
     _check_counts({name: len(listed) for name, listed in found.items()}, false_alarm_rate)
     fitted, told = _calibrated(engine.codebook, found, vetted, false_alarm_rate)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alknet_firewall.cli.own_texts import Given, read_by_channel, screened
+from alknet_firewall.cli.own_texts import Given, measuring_engine, read_by_channel, screened
 from alknet_firewall.cli.screen import Channel
 
 if TYPE_CHECKING:
@@ -38,13 +38,10 @@ def drift_command(
 ) -> None:
     """Compare recent traffic with the calibration, and say whether to recalibrate; exit status 3 for drift."""
     from alknet_firewall.cli.codebooks import settings
-    from alknet_firewall.engine import load_engine
     from alknet_firewall.evaluate.drift import State, drift
 
     texts = read_by_channel(recent, channel.value)
-    engine = load_engine(
-        settings(config, codebook).model_copy(update={"behaviors": {}, "on_long": "screen_all"})
-    )
+    engine = measuring_engine(settings(config, codebook))
     book = engine.codebook
     found = drift({name: _recent(book, name, listed) for name, listed in screened(engine, texts).items()})
     drifted = any(one.state is State.DRIFT for one in found.values())

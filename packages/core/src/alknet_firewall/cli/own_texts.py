@@ -14,6 +14,7 @@ from alknet_firewall.verdict import CHANNELS
 
 if TYPE_CHECKING:
     from alknet_firewall.codebook.text_rates import WindowLogOdds
+    from alknet_firewall.config import FirewallConfig
     from alknet_firewall.engine import Engine
 
 
@@ -57,6 +58,21 @@ def read_by_channel(files: Sequence[Path], channel: str) -> dict[str, list[Given
     if not texts:
         raise DataError(f"{', '.join(map(str, files))}: no text in there")
     return texts
+
+
+def measuring_engine(config: FirewallConfig) -> Engine:
+    """The engine of settings, for what it finds rather than what it decides.
+
+    A behavior that is switched off in the settings is measured all the same: the codebook may serve elsewhere. And a
+    codebook that knows too little of rates for their thresholds is not refused: calibration is what mends it.
+
+    Raises:
+        AlknetFirewallError: The engine cannot be loaded.
+    """
+    from alknet_firewall.engine import load_engine
+
+    undecided = {"behaviors": {}, "block_false_alarm_rate": 1.0, "review_false_alarm_rate": 1.0}
+    return load_engine(config.model_copy(update={**undecided, "on_long": "screen_all"}))
 
 
 def screened(
