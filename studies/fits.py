@@ -18,7 +18,7 @@ from alknet_firewall.codebook.lexical import folded_ids
 from alknet_firewall.compile.corpus import Corpus, choose_rows, cut_rows
 from alknet_firewall.compile.evidence import OutOfFold, out_of_fold
 from alknet_firewall.compile.features import Features, make_features
-from alknet_firewall.compile.folds import COMPOSED
+from alknet_firewall.compile.folds import COMPOSED, fold_of_sources
 from alknet_firewall.compile.generators import composed_rows
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row
 from alknet_firewall.compile.settings import CompileSettings
@@ -124,8 +124,9 @@ class Fits:
                 for tap, own in features.taps.items()
             }
             features = replace(features, taps=taps)
+        settings = fit.settings(self.settings)
         return out_of_fold(
-            corpus, features, ATTACK_LABELS, BENIGN_LABELS, fit.settings(self.settings),
+            corpus, fold_of_sources(corpus, settings), features, ATTACK_LABELS, BENIGN_LABELS, settings,
             lambda stage, share: self.told(f"{fit.name}: {stage}", share),
         )  # fmt: skip
 

@@ -28,9 +28,7 @@ from alknet_firewall.compile.corpus import Corpus, choose_rows, cut_rows
 from alknet_firewall.compile.evidence import FEWEST, HeldOut, OutOfFold, out_of_fold
 from alknet_firewall.compile.features import Features, make_features
 from alknet_firewall.compile.fit import fit_group
-from alknet_firewall.compile.folds import (
-    COMPOSED,
-)
+from alknet_firewall.compile.folds import COMPOSED, fold_of_sources
 from alknet_firewall.compile.generators import composed_rows
 from alknet_firewall.compile.rows import ATTACK_LABELS, BENIGN_LABELS, Row
 from alknet_firewall.compile.settings import CompileSettings
@@ -107,13 +105,14 @@ def compile_codebook(
         raise DataError(
             f"a codebook needs at least {FEWEST} benign rows and {FEWEST} of {' or '.join(ATTACK_LABELS)}"
         )
+    fold_of = fold_of_sources(corpus, settings)
     store = StateStore(detector, corpus.ids, cache)
     store.compute(lambda done, total: progress("hidden states", done / total))
     progress("reading states", 0.0)
     folded = folded_ids(detector.tokenizer.vocabulary)
     features = make_features(corpus, store, folded, settings, readouts)
     attack = compile_group(
-        corpus, features, folded, behaviors, "block", BENIGN_LABELS, settings, readouts, progress
+        corpus, fold_of, features, folded, behaviors, "block", BENIGN_LABELS, settings, readouts, progress
     )
     known = dict(attack.behaviors)
     if corpus.label("harmful").sum() >= FEWEST:
@@ -122,7 +121,7 @@ def compile_codebook(
             settings, directions=max(1, settings.directions // 2), taps=settings.taps[:1], cascade=None
         )
         harmful = compile_group(
-            corpus, features, folded, ["harmful"], "inform", BENIGN_LABELS, small, readouts, progress
+            corpus, fold_of, features, folded, ["harmful"], "inform", BENIGN_LABELS, small, readouts, progress
         )
         known.update(harmful.behaviors)
     codebook = assembled(
@@ -147,6 +146,7 @@ def assembled(
 
 def compile_group(
     corpus: Corpus,
+    fold_of: Mapping[str, int],
     features: Features,
     folded: npt.NDArray[np.uint64],
     behaviors: list[str],
@@ -157,7 +157,7 @@ def compile_group(
     progress: Progress,
 ) -> Group:
     """Fits behaviors that have their benign labels in common: without sources, with all of them; and calibrates."""
-    found = out_of_fold(corpus, features, behaviors, benign, settings, progress)
+    found = out_of_fold(corpus, fold_of, features, behaviors, benign, settings, progress)
     log_odds = found.log_odds(settings)
     stack = Stack.fit(corpus, found.rows, found.classes, found.evidence, settings)
     tables = _tables(corpus, found, log_odds, benign)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,14 +12,7 @@ import numpy.typing as npt
 from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.features import Features
 from alknet_firewall.compile.fit import fit_group, strongest
-from alknet_firewall.compile.folds import (
-    COMPOSED,
-    assign_folds,
-    every_source,
-    related_sources,
-    row_folds,
-    training_rows,
-)
+from alknet_firewall.compile.folds import COMPOSED, row_folds, training_rows
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.compile.stack import Stack, channels_of
@@ -101,6 +94,7 @@ class OutOfFold:
 
 def out_of_fold(
     corpus: Corpus,
+    fold_of: Mapping[str, int],
     features: Features,
     behaviors: Sequence[str],
     benign: tuple[str, ...],
@@ -110,20 +104,21 @@ def out_of_fold(
     """Fits a group of behaviors once for each fold of sources, without it, and takes its evidence on that fold.
 
     Raises:
-        DataError: There are too few sources to leave any out.
+        DataError: A behavior, or what is benign beside it, is of one fold of sources only.
     """
     name = " and ".join(behaviors)
     used = np.flatnonzero(corpus.label(*behaviors, *benign))
     classes = np.array([behaviors.index(r.label) + 1 if r.label in behaviors else 0 for r in corpus.rows])
-    fold_of = _folds(corpus, settings)
     row_fold = row_folds(corpus.rows, fold_of, classes, settings.folds, FEWEST)
     real: IntArray = np.array([i for i in used.tolist() if not corpus.rows[i].source.startswith(COMPOSED)])
     evidence = np.zeros((len(corpus.window), len(behaviors), len(settings.taps) + settings.words))
-    for fold in range(settings.folds):
-        rows = np.intersect1d(training_rows(corpus.rows, row_fold, fold_of, fold), used)
-        for b, behavior in enumerate(behaviors):
-            if (classes[rows] == b + 1).sum() < 2 or (classes[rows] == 0).sum() < 2:
-                raise DataError(f"{behavior}: its rows and benign ones must come from sources of more than one fold")
+    training = [
+        np.intersect1d(training_rows(corpus.rows, row_fold, fold_of, fold), used) for fold in range(settings.folds)
+    ]
+    for b, behavior in enumerate(behaviors):
+        if any((classes[rows] == b + 1).sum() < 2 or (classes[rows] == 0).sum() < 2 for rows in training):
+            raise DataError(f"{behavior}: its rows and benign ones must come from sources of more than one fold")
+    for fold, rows in enumerate(training):
         stage = f"{name}: fold {fold + 1} of {settings.folds}"
         fitted = fit_group(
             corpus,
@@ -138,13 +133,3 @@ def out_of_fold(
         stretches = corpus.stretches_of(real[row_fold[real] == fold])
         evidence[stretches] = fitted.evidence()[stretches]
     return OutOfFold(corpus, real, row_fold, classes, evidence)
-
-
-def _folds(corpus: Corpus, settings: CompileSettings) -> dict[str, int]:
-    groups = related_sources(corpus) if settings.related else every_source(corpus)
-    if len(set(groups.values())) < 2 * settings.folds:
-        raise DataError(
-            f"{len(set(groups.values()))} unrelated sources: leaving some out in {settings.folds} parts needs "
-            f"{2 * settings.folds} or more. Give each row its `source`, add data, or lower --folds"
-        )
-    return assign_folds(corpus, groups, settings.folds, settings.seed)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.compile.corpus import Corpus
 from alknet_firewall.compile.rows import ATTACK_LABELS, Row
+from alknet_firewall.compile.settings import CompileSettings
+from alknet_firewall.errors import DataError
 
 COMPOSED = "gen_"
 """Prefix of the sources that the generators write; they take part in training only."""
@@ -52,6 +54,21 @@ def every_source(corpus: Corpus) -> dict[str, int]:
     return {source: i for i, source in enumerate(sources)}
 
 
+def fold_of_sources(corpus: Corpus, settings: CompileSettings) -> dict[str, int]:
+    """The fold that each source which was not composed is left out with.
+
+    Raises:
+        DataError: There are too few sources to leave any out.
+    """
+    groups = related_sources(corpus) if settings.related else every_source(corpus)
+    if len(set(groups.values())) < 2 * settings.folds:
+        raise DataError(
+            f"{len(set(groups.values()))} unrelated sources: leaving some out in {settings.folds} parts needs "
+            f"{2 * settings.folds} or more. Give each row its `source`, add data, or lower --folds"
+        )
+    return assign_folds(corpus, groups, settings.folds, settings.seed)
+
+
 def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) -> dict[str, int]:
     """Deals groups of sources to folds, those with attacks and those without apart, so that each fold has both."""
     attacking = {row.source for row in corpus.rows if row.label in ATTACK_LABELS}
@@ -73,7 +90,7 @@ def assign_folds(corpus: Corpus, groups: dict[str, int], folds: int, seed: int) 
 
 
 def row_folds(
-    rows: Sequence[Row], fold: dict[str, int], classes: npt.NDArray[np.int64], folds: int, fewest: int
+    rows: Sequence[Row], fold: Mapping[str, int], classes: npt.NDArray[np.int64], folds: int, fewest: int
 ) -> npt.NDArray[np.int64]:
     """The fold of each row, (n,): that of its source, -1 for composed rows.
 
@@ -98,7 +115,7 @@ def row_folds(
 
 
 def training_rows(
-    rows: Sequence[Row], row_fold: npt.NDArray[np.int64], fold: dict[str, int], left_out: int
+    rows: Sequence[Row], row_fold: npt.NDArray[np.int64], fold: Mapping[str, int], left_out: int
 ) -> npt.NDArray[np.int64]:
     """Rows that have nothing of the fold left out: none that is in it, no composed text that borrowed there."""
     borrowed = np.array([left_out in {fold.get(source) for source in row.borrowed} for row in rows])

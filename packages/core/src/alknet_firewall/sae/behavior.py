@@ -20,6 +20,7 @@ from alknet_firewall.compile.compiler import Progress, assembled, compile_group
 from alknet_firewall.compile.corpus import choose_rows, cut_rows
 from alknet_firewall.compile.evidence import FEWEST, HeldOut
 from alknet_firewall.compile.features import make_features
+from alknet_firewall.compile.folds import fold_of_sources
 from alknet_firewall.compile.rows import Row
 from alknet_firewall.compile.settings import CompileSettings
 from alknet_firewall.compile.states import StateStore
@@ -73,13 +74,14 @@ def compile_deception(
         raise DataError(f"needs at least {FEWEST} rows labelled {DECEPTION} and {FEWEST} labelled {HONEST}")
     found = _by_tap(saes, settings.taps) if settings.basis == "sae" else {}
     lengths = _typical_lengths(detector, corpus.ids[:: max(1, len(corpus.ids) // _SAMPLED)]) if found else {}
+    fold_of = fold_of_sources(corpus, settings)
     store = StateStore(detector, corpus.ids, cache)
     store.compute(lambda done, total: progress("hidden states", done / total))
     folded = folded_ids(detector.tokenizer.vocabulary)
     own = {tap: (sae, lengths[tap]) for tap, sae in found.items()}
     features = make_features(corpus, store, folded, settings, readouts, own)
     group = compile_group(
-        corpus, features, folded, [DECEPTION], "off", (HONEST,), settings, readouts, progress
+        corpus, fold_of, features, folded, [DECEPTION], "off", (HONEST,), settings, readouts, progress
     )
     codebook = assembled(
         detector, detector_name, settings, corpus, provenance, behaviors=group.behaviors, combined={}, group=(),
