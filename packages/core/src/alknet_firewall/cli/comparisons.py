@@ -18,9 +18,9 @@ _STRICT, *_USUAL = RATES
 def comparison_table(found: Comparison) -> RenderableType:
     """A detector a row, for all attacks and for each kind: ranking, recall, what it flags, its time a text."""
     table = Table(box=box.SIMPLE, show_edge=False, padding=0, pad_edge=False)
-    table.add_column("", min_width=14)
+    table.add_column("", min_width=16)
     headings = ["AUROC", rate_in_percent(_STRICT), *(f"recall {rate_in_percent(rate)}" for rate in _USUAL)]
-    for heading in (*headings, "flagged", "alarms", "ms"):
+    for heading in (*headings, "flag", "alarms", "ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for mean in (ALL_ATTACKS, *(mean for mean in found.detectors[0].rankings if mean != ALL_ATTACKS)):
         table.add_row(Text("all attacks" if mean == ALL_ATTACKS else mean, "bold"))
@@ -44,7 +44,7 @@ def sources_table(found: Comparison) -> RenderableType:
     table = Table(box=box.SIMPLE, show_edge=False, padding=0, pad_edge=False)
     table.add_column("recall at 1 %", min_width=17)
     for one in found.detectors:
-        table.add_column(source_name(one.name), justify="right", no_wrap=True, max_width=16)
+        table.add_column(source_name(one.name), justify="right", min_width=5, max_width=16)
     for number, (cell, _) in enumerate(found.detectors[0].sources):
         values = [one.sources[number][1].recall[0.01].value for one in found.detectors]
         best = max(values)
@@ -61,7 +61,7 @@ def comparison_notes(found: Comparison) -> Text:
         f"{found.rows:,} texts, {found.benign:,} of them benign; {found.attack_sources} attack and "
         f"{found.benign_sources} benign sources, each weighing the same.",
         "Recall: each detector at its own threshold for that share of the benign text here.",
-        "Flagged, alarms: attacks and benign text flagged at the detector's own threshold, where it has one.",
+        "Flag, alarms: attacks and benign text flagged at the detector's own threshold, where it has one.",
         "ms: wall-clock time a text on this machine, in batches. Small: 95 % intervals over sources.",
     ]
     for one in found.detectors[1:]:

@@ -171,8 +171,8 @@ def plain_table() -> Table:
 
 
 def source_name(name: str) -> Text:
-    """A name in the first column: cut where there is no room."""
-    return Text(f" {visible(name)}", no_wrap=True, overflow="ellipsis")
+    """A name, on several lines where there is no room: an end that is cut would take the mark of a known source along."""
+    return Text(f" {visible(name)}", overflow="fold")
 
 
 def interval(estimate: Estimate) -> Text:
