@@ -171,7 +171,7 @@ def plain_table() -> Table:
 
 
 def source_name(name: str) -> Text:
-    """A name, on several lines where there is no room: an end that is cut would take the mark of a known source along."""
+    """A name, on several lines where there is no room: its end may be the mark of a known source."""
     return Text(f" {visible(name)}", overflow="fold")
 
 

@@ -1,14 +1,19 @@
-"""Words written backwards, upside down or in ROT13: found where words that mean nothing become English in a row."""
+"""Words written backwards, upside down or in ROT13.
+
+They are found where the letters follow each other as in words only then, and, for a few words or parts of a line, where
+some that mean nothing become English in a row.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from alknet_firewall.text.undo.edits import Edit, Finding
+from alknet_firewall.text.undo.letter_pairs import LetterPairs, Stretch
 from alknet_firewall.text.undo.lookalike_letters import FLIPPED
 from alknet_firewall.text.undo.reading import Reading
 from alknet_firewall.text.undo.words import known, ranks
@@ -20,7 +25,12 @@ _FEWEST_LETTERS = 10
 _STRANGE = 0.34  # share of a run that may be no words either way
 _TOKEN = re.compile(r"[^\s\"()\[\]{}<>`]+")
 _EDGES = ".,;:!?'*_#~-\u0307"
+_NEAR = 200  # characters beside a stretch
 _AT_EDGES = 2  # words that may be known in no way at the start of a run, and at its end
+_BRACKET = re.compile(r"[()\[\]{}<>]")
+_OPENING = "([{<"
+_STOPS = tuple(".!?")
+_QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _TURNED = re.compile(r"[ɐǝɹʇɯɥʞʎʌʍɟƃɾᴉ]")
 _FLIP = str.maketrans(FLIPPED)
 
@@ -38,8 +48,11 @@ _UPSIDE_DOWN = _Cipher("reversed", lambda word: word.translate(_FLIP)[::-1], bac
 
 
 def find_ciphers(reading: Reading) -> Iterator[Finding]:
-    """Finds runs of words that are English in a cipher."""
+    """Finds stretches of text in a cipher, the long ones first."""
     text = reading.text
+    pairs = LetterPairs(reading)
+    yield Finding("rot13", _whole_words(text, pairs.rot13(), _ROT13))
+    yield Finding("reversed", _whole_words(text, pairs.backwards(), _REVERSED))
     lower = text.lower()
     mentioned = "rot13" in lower or "rot-13" in lower
     hints = _hints().intersection(lower.split())
@@ -71,6 +84,30 @@ def _edits(text: str, cipher: _Cipher, fewest: int) -> list[Edit]:
     return edits + _edit(text, run, cipher, fewest)
 
 
+def _whole_words(text: str, stretches: Sequence[Stretch], cipher: _Cipher) -> list[Edit]:
+    """Reads stretches, and words beside them that are too short or too rare to be told by their letters."""
+    edits: list[Edit] = []
+    for start, end in stretches:
+        before = list(_TOKEN.finditer(text, max(edits[-1].end if edits else 0, start - _NEAR), start))
+        start = min([start, *(token.start() for token in _beside(reversed(before), cipher))])
+        end = max([end, *(token.end() for token in _beside(_TOKEN.finditer(text, end, end + _NEAR), cipher))])
+        if edits and start < edits[-1].end:
+            start = edits.pop().start
+        edits.append(_read(text, start, end, cipher))
+    return edits
+
+
+def _beside(tokens: Iterable[re.Match[str]], cipher: _Cipher) -> Iterator[re.Match[str]]:
+    """Those that make more sense in a cipher, from the nearest on; at most two that make none either way."""
+    unknown = 0
+    for token in tokens:
+        coded = _coded(token.group(), cipher)
+        unknown += not coded
+        if not coded and (_plain(token.group()) or unknown > _AT_EDGES or not token.group().strip(_EDGES).isalpha()):
+            return
+        yield token
+
+
 def _plain(token: str) -> bool:
     return known(token.strip(_EDGES))
 
@@ -90,11 +127,13 @@ def _edit(text: str, run: Sequence[re.Match[str]], cipher: _Cipher, fewest: int)
         return []
     if sum(len(token.group()) for token in telling) < (_FEWEST_LETTERS if fewest > 1 else 5):
         return []
-    start, end = run[0].start(), run[-1].end()
-    written = text[start:end]
-    if not cipher.backwards:
-        return [Edit(start, end, cipher.read(written), tuple(range(start, end)))]
-    return [Edit(start, end, _in_order(written, cipher))]
+    return [_read(text, run[0].start(), run[-1].end(), cipher)]
+
+
+def _read(text: str, start: int, end: int, cipher: _Cipher) -> Edit:
+    if cipher.backwards:
+        return Edit(start, end, _in_order(text[start:end], cipher))
+    return Edit(start, end, cipher.read(text[start:end]), tuple(range(start, end)))
 
 
 def _edge(run: Sequence[re.Match[str]], at: int, step: int) -> int:
@@ -110,7 +149,15 @@ def _in_order(written: str, cipher: _Cipher) -> str:
     """All read from the end, or word by word; both where nothing tells which it is."""
     whole = cipher.read(written)
     by_word = re.sub(r"\S+", lambda word: cipher.read(word.group()), written)
-    signs = [sign for sign in whole if sign.isupper() or sign in ".!?"]
-    if whole[:1].isupper() or whole[-1:] in ".!?":
-        return whole
-    return by_word if signs else f"{whole}\n{by_word}"
+    order = _order(whole)
+    return whole if order > 0 else by_word if order < 0 else f"{whole}\n{by_word}"
+
+
+def _order(text: str) -> int:
+    """Whether a text begins and ends as one does: positive if so, negative if the other way round, 0 if unknown."""
+    brackets = _BRACKET.findall(text)
+    if brackets and (brackets[0] in _OPENING) != (brackets[-1] in _OPENING):
+        return 1 if brackets[0] in _OPENING else -1
+    words = [word.strip(_QUOTES) for word in text.split()]
+    first, last = words[0], words[-1]
+    return first[:1].isupper() + (last[-1:] in _STOPS) - (first[-1:] in _STOPS) - last[:1].isupper()
