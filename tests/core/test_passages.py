@@ -141,10 +141,19 @@ def test_ten_megabytes_are_read_as_far_as_asked(tokenizer: Tokenizer) -> None:
 def test_what_is_in_disguise_is_read_in_its_view_alone(tokenizer: Tokenizer) -> None:
     plain = "Please bring the blue folder to the meeting on Monday and water the plants"
     spaced = "   ".join(" ".join(word) for word in plain.split())
-    whole, part = (list(pieces(text, tokenizer, 192, 32)) for text in (spaced, f"{plain}. {plain}. {spaced}"))
+    texts = (spaced, f"{plain}. " * 5 + spaced)
+    whole, part = (list(pieces(text, tokenizer, 192, 32)) for text in texts)
     assert [(piece.decoded, piece.replaced) for piece in whole if not piece.replaced] == [("spaced", False)]
     assert any(piece.replaced for piece in whole) and plain in next(p.text for p in whole if p.decoded)
-    assert not part[-1].replaced or len(part) > 2  # a window that is in plain sight for the most part stays
+    assert any(not piece.replaced for piece in part if not piece.decoded)  # what is in plain sight for the most part
+
+
+def test_a_window_stays_where_the_view_has_not_all_of_it(tokenizer: Tokenizer) -> None:
+    hidden = base64.b64encode(b"The meeting on Monday is about the blue folder and about the plants. " * 3).decode()
+    far = "Anna waters them every week and Ben brings a chair. " * 9  # further away than a view reaches
+    for text, stays in ((far + hidden, True), (far[:100] + hidden, False)):
+        view, *windows = pieces(text, tokenizer, 300, 32)
+        assert view.decoded and all(piece.replaced != stays for piece in windows[:1])
 
 
 def test_views_come_before_the_windows_of_their_slice(tokenizer: Tokenizer) -> None:

@@ -17,7 +17,8 @@ from alknet_firewall.text.windows import slices, window_bounds
 SLICE_CHARS = 1 << 16
 """Characters of a text that are normalised and tokenized at a time."""
 IntArray = npt.NDArray[np.int32]
-_NOTHING: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+_MOSTLY = 1 / 3  # of the characters of a window: by then too little is left as it stands to be read
+_NOTHING: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Piece:
         offsets: Character ranges of the tokens in `text`, (n_tokens, 2).
         origin: Original character ranges of the tokens, (n_tokens, 2).
         decoded: What was undone to get this text (`base64`, `spaced`, ...); None for the text as it stands.
-        replaced: True if most of it is written in a way that was undone: windows of the view stand for it.
+        replaced: True if much of it is written in a way that was undone: windows of the view stand for it.
     """
 
     text: str
@@ -179,13 +180,19 @@ def view_pieces(view: View, start: int, tokenizer: Tokenizer, size: int, overlap
 
 
 def marked(piece: Piece, undone: npt.NDArray[np.int64]) -> Piece:
-    """Marks a window of which more than half was undone."""
+    """Marks a window of which a third or more was undone, if all of it is in a passage of a view.
+
+    Args:
+        piece: The window.
+        undone: Ranges of the text, (k, 4), as in `View.undone`.
+    """
     if not len(undone):
         return piece
     first, last = int(piece.origin[0, 0]), int(piece.origin[-1, 1])
-    covered = np.clip(undone, first, last)
+    standing = undone[(undone[:, 2] <= first) & (last <= undone[:, 3])]
+    covered = np.clip(standing[:, :2], first, last)
     share = int((covered[:, 1] - covered[:, 0]).sum()) / max(last - first, 1)
-    return replace(piece, replaced=True) if share > 0.5 else piece
+    return replace(piece, replaced=True) if share > _MOSTLY else piece
 
 
 def _tokenize(normalised: NormalisedText, start: int, tokenizer: Tokenizer) -> _Tokens:

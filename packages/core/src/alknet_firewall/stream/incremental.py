@@ -90,7 +90,7 @@ class Screening:
     @property
     def disguised(self) -> npt.NDArray[np.int64]:
         """Ranges of the text that were undone of late, (k, 2)."""
-        return self._undone
+        return self._undone[:, :2]
 
     def feed(self, text: str) -> None:
         """Takes the next piece. An error loses nothing of it: after `recover` it can go on."""
@@ -163,7 +163,7 @@ class Screening:
         self._known: dict[int, Look] = {}
         self._views: dict[tuple[str, int], list[Look]] = {}
         self._strongest_views: dict[str, Look] = {}
-        self._undone: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+        self._undone: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
         self._looked = 0  # tokens of the open window at the last look
         self.open_look: Look | None = None
         self.forget()
@@ -277,7 +277,7 @@ class Screening:
             key = (view.text, place)
             self._views[key] = known.get(key) or self._look_at_view(view, start)
         undone = [view.undone + start for view in views]
-        self._undone = np.concatenate(undone) if undone else np.empty((0, 2), np.int64)
+        self._undone = np.concatenate(undone) if undone else np.empty((0, 4), np.int64)
 
     def _look_at_view(self, view: View, start: int) -> list[Look]:
         window = self._engine.codebook.window

@@ -55,12 +55,13 @@ class View(NormalisedText):
     Attributes:
         kind: The ways of writing that were undone, in order of their first place, joined by `+`; rounds are joined
             by `>`: `base64`, `spaced+leetspeak`, `base64>escapes`.
-        undone: Half-open ranges of the original, (k, 2): the words that were changed, where the view has all of them.
-            What stands there as it is written is no language, and says nothing of what it means.
+        undone: Two half-open ranges of the original in a row, (k, 4): the words that were changed, where the view has
+            all of them, and the passage of the view that they are in. What stands there as it is written is no
+            language, and says nothing of what it means.
     """
 
     kind: str
-    undone: Ranges = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    undone: Ranges = field(default_factory=lambda: np.empty((0, 4), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _views_of(base: NormalisedText, room: int, last: bool) -> Iterator[View]:
         ranges = _passages(base.text, changes, room)
         view = _view(base, changes, ranges, room)
         if not isinstance(base, View):  # a view of a view changes words that the text does not have
-            view = replace(view, undone=_changed_words(base, changes, view))
+            view = replace(view, undone=_changed_words(base, changes, ranges, view))
         yield view
         room -= len(view.text)
     hidden = find_hidden(reading)
@@ -150,23 +151,28 @@ def _disguised_again(doubtful: Sequence[Decoded]) -> list[Decoded]:
     return [doubtful[at] for at in np.unique(of_text).tolist()]
 
 
-def _changed_words(base: NormalisedText, changes: Sequence[_Change], view: View) -> Ranges:
-    """Where in the original the words stand that were changed, as far as the view reaches."""
-    ranges: list[tuple[int, int]] = []
+def _changed_words(
+    base: NormalisedText, changes: Sequence[_Change], passages: Sequence[tuple[int, int]], view: View
+) -> Ranges:
+    """Where in the original the words stand that were changed, as far as the view reaches, and its passages there."""
+    words: list[tuple[int, int]] = []
     for change in changes:
         start, end = change.edit.start, change.edit.end
         start = max(base.text.rfind(blank, max(0, start - _WORD), start) + 1 or start for blank in " \n")
         found = (base.text.find(blank, end, end + _WORD) for blank in " \n")
         end = min((at for at in found if at >= 0), default=end)
-        if ranges and start <= ranges[-1][1] + 1:
-            ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+        if words and start <= words[-1][1] + 1:
+            words[-1] = (words[-1][0], max(end, words[-1][1]))
         else:
-            ranges.append((start, end))
-    original = [base.original_span(start, end) for start, end in ranges]
+            words.append((start, end))
     assert view.offsets is not None
-    first, last = int(view.offsets[0]), int(view.offsets[-1])
-    kept = [(start, end) for start, end in original if first <= start and end <= last]
-    return np.array(kept, np.int64).reshape(-1, 2)
+    own, around = np.array(words, np.int64), np.array(passages, np.int64)
+    around = around[np.maximum(np.searchsorted(around[:, 0], own[:, 0], side="right") - 1, 0)]
+    found_whole = (around[:, 0] <= own[:, 0]) & (own[:, 1] <= around[:, 1])
+    undone = np.hstack([base.original_spans(own), base.original_spans(around)])[found_whole]
+    reach = int(view.offsets[-1])
+    undone[:, 3] = np.minimum(undone[:, 3], reach)
+    return undone[undone[:, 1] <= reach]
 
 
 def _passages(text: str, changes: Sequence[_Change], room: int) -> list[tuple[int, int]]:
