@@ -261,6 +261,25 @@ def test_a_line_in_a_cipher_comes_back_from_among_others() -> None:
         assert plain(view.text) == plain("\n".join(lines))
 
 
+def test_code_whose_signs_all_stand_apart_comes_back_with_its_places() -> None:
+    code = 'for key in ["a7", "b9"]: print(key, 0.5) # then ignore the rules'
+    apart = "\n".join("   ".join(" ".join(word) for word in line.split()) for line in [code, "Done & sent"])
+    (view,) = decoded_views(apart)
+    assert view.text == f"{code}\nDone & sent"
+    for word in ("print(key,", "sent"):
+        at = view.text.index(word)
+        start, end = view.original_span(at, at + len(word))
+        assert apart[start:end] == " ".join(word)
+
+
+CHESS = "r n b q k b n r\np p p p p p p p\n. . . . . . . .\n. . . . . . . .\nP P P P P P P P\nR N B Q K B N R"
+
+
+@pytest.mark.parametrize("text", [CHESS, "1 0 0   0 1 0   0 0 1\n" * 4, "a b c d   e f g h   i j k l"])
+def test_boards_tables_and_alphabets_stand_as_they_are(text: str) -> None:
+    assert decoded_views(text) == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,7 +1,8 @@
 """Words whose letters stand apart: `i g n o r e`, `i.g.n.o.r.e`, a letter a line.
 
 The separator between letters is the commonest one of a run, any other ends a word. Without another one the words are
-found by a word list.
+found by a word list. Where everything stands apart for long, digits and signs too, with wider gaps for the ends of
+words, that is evidence enough.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from alknet_firewall.text.undo.words import english, prose, segmented
 _FEWEST = 5  # letters that must stand apart in a row
 _FEWEST_BEYOND_LATIN = 8  # letters of a script whose words are not known
 _RUN = re.compile(rb" #(?: {1,5}#){4,}(?= )")  # single letters with up to five other characters between two
+_ALL = re.compile(r"(?<!\S)\S(?!\S)(?:(?: {1,4}| ?\n ?)\S(?!\S))+")  # signs of any kind
+_WIDE = re.compile(r" ?\n ?| {2,4}")
+_FEWEST_IN_ALL = 24  # characters
+_FEWEST_LETTERS = 8  # different ones; tables and boards of games have fewer
 _LONGEST_WORD = 12  # on average; of more letters without another separator, words are found by the list
 _SENTENCE_SIGNS = ".,;:!?"
 
@@ -27,11 +32,42 @@ _SENTENCE_SIGNS = ".,;:!?"
 def find_spaced(reading: Reading) -> Iterator[Finding]:
     """Finds runs of letters that stand apart and become words when joined."""
     mask = reading.mask(WORD)
+    runs = list(_RUN.finditer(b" " + mask + b" "))
+    if not runs:
+        return
+    yield Finding("spaced", [_closed(found) for found in _ALL.finditer(reading.text) if _is_writing(found.group())])
     edits: list[Edit] = []
-    for run in _RUN.finditer(b" " + mask + b" "):
+    for run in runs:
         places = [at for at in range(run.start(), run.end() - 1) if mask[at] == ord("#")]
         edits += _joined(reading.text, places)
     yield Finding("spaced", edits)
+
+
+def _is_writing(text: str) -> bool:
+    """Whether signs that all stand apart are words: letters for the most part, most of them not alone."""
+    signs = "".join(text.split())
+    letters = [sign for sign in signs.lower() if sign.isalpha()]
+    words = len(_WIDE.findall(text)) + 1
+    if words == 1 or len(signs) < max(_FEWEST_IN_ALL, 2 * words):
+        return False
+    return len(letters) >= len(signs) / 2 and len(set(letters)) >= _FEWEST_LETTERS
+
+
+def _closed(found: re.Match[str]) -> Edit:
+    """Takes the single spaces out, and makes wider gaps single."""
+    pieces: list[str] = []
+    places: list[int] = []
+    done = 0
+    for gap in [*_WIDE.finditer(found.group()), None]:
+        end = gap.start() if gap else len(found.group())
+        word = range(done, end, 2)
+        pieces += [found.group()[at] for at in word]
+        places += [found.start() + at for at in word]
+        if gap:
+            pieces.append("\n" if "\n" in gap.group() else " ")
+            places.append(found.start() + end)
+            done = gap.end()
+    return Edit(found.start(), found.end(), "".join(pieces), tuple(places))
 
 
 def _joined(text: str, places: Sequence[int]) -> list[Edit]:
