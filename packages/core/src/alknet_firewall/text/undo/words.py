@@ -64,7 +64,7 @@ def legible(text: str) -> bool:
     if len(text) < _LEGIBLE or not all(sign.isprintable() or sign in "\t\r\n" for sign in text):
         return False
     letters = sum(sign.isalpha() for sign in text)
-    return letters >= 0.5 * len(text) and sum(len(word) > 2 for word in words_of(text)) >= _LEGIBLE_WORDS
+    return letters >= 0.3 * len(text) and sum(len(word) > 2 for word in words_of(text)) >= _LEGIBLE_WORDS
 
 
 def english(words: list[str]) -> bool:
