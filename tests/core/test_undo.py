@@ -261,6 +261,25 @@ def test_a_line_in_a_cipher_comes_back_from_among_others() -> None:
         assert plain(view.text) == plain("\n".join(lines))
 
 
+@pytest.mark.parametrize("sentence", [*SENTENCES, *FOREIGN[:3]])
+def test_a_text_in_capitals_comes_back_in_lower_case(sentence: str) -> None:
+    (view,) = decoded_views(sentence.upper())
+    assert view.kind == "capitals" and view.text == sentence[0].upper() + sentence[1:].lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{SENTENCES[0].upper()} {SENTENCES[10]}",  # shouting among other words says something
+        "BEGIN:VEVENT\nDTSTART:20140401T000000Z\nDTEND:20140401T010000Z\nUID:19960401-080045-4000F192713\nEND:VEVENT",
+        "AKIA IOSF ODNN 7EXAMPLE XKCD QWRT ZXCV BNMK LPOI",
+        "TO: ANN",
+    ],
+)
+def test_other_capitals_stand_as_they_are(text: str) -> None:
+    assert [view for view in decoded_views(text) if "capitals" in view.kind] == []
+
+
 def test_code_whose_signs_all_stand_apart_comes_back_with_its_places() -> None:
     code = 'for key in ["a7", "b9"]: print(key, 0.5) # then ignore the rules'
     apart = "\n".join("   ".join(" ".join(word) for word in line.split()) for line in [code, "Done & sent"])

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alknet_firewall.text.normalise import NormalisedText, Offsets, normalise
+from alknet_firewall.text.undo.capitals import find_capitals
 from alknet_firewall.text.undo.ciphers import find_ciphers
 from alknet_firewall.text.undo.edits import Edit, Finding, Places, applied, without_overlap
 from alknet_firewall.text.undo.encodings import Decoded, find_encodings
@@ -132,6 +133,7 @@ def _changes(reading: Reading, last: bool) -> list[_Change]:
         *find_lookalikes(reading),
         *find_ciphers(reading),
         *find_leetspeak(reading),
+        *find_capitals(reading),
     ]
     return [_Change(kind, edit) for kind, edit in without_overlap(findings, len(reading.text))]
 
