@@ -180,7 +180,7 @@ def view_pieces(view: View, start: int, tokenizer: Tokenizer, size: int, overlap
 
 
 def marked(piece: Piece, undone: npt.NDArray[np.int64]) -> Piece:
-    """Marks a window of which a third or more was undone, if all of it is in a passage of a view.
+    """Marks a window of which more than a third was undone, if all of it is in a passage of a view.
 
     Args:
         piece: The window.

@@ -57,8 +57,8 @@ class View(NormalisedText):
         kind: The ways of writing that were undone, in order of their first place, joined by `+`; rounds are joined
             by `>`: `base64`, `spaced+leetspeak`, `base64>escapes`.
         undone: Two half-open ranges of the original in a row, (k, 4): the words that were changed, where the view has
-            all of them, and the passage of the view that they are in. What stands there as it is written is no
-            language, and says nothing of what it means.
+            all of them, and the passage of the view that they are in. What they mean stands in the view; as they are
+            written they are no language, or another manner of speaking.
     """
 
     kind: str

@@ -88,9 +88,11 @@ def _whole_words(text: str, stretches: Sequence[Stretch], cipher: _Cipher) -> li
     """Reads stretches, and words beside them that are too short or too rare to be told by their letters."""
     edits: list[Edit] = []
     for start, end in stretches:
-        before = list(_TOKEN.finditer(text, max(edits[-1].end if edits else 0, start - _NEAR), start))
+        low, high = max(edits[-1].end if edits else 0, start - _NEAR), min(end + _NEAR, len(text))
+        before = [token for token in _TOKEN.finditer(text, low, start) if low == 0 or token.start() > low]
+        behind = (token for token in _TOKEN.finditer(text, end, high) if high == len(text) or token.end() < high)
         start = min([start, *(token.start() for token in _beside(reversed(before), cipher))])
-        end = max([end, *(token.end() for token in _beside(_TOKEN.finditer(text, end, end + _NEAR), cipher))])
+        end = max([end, *(token.end() for token in _beside(behind, cipher))])
         if edits and start < edits[-1].end:
             start = edits.pop().start
         edits.append(_read(text, start, end, cipher))

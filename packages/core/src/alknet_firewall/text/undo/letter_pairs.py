@@ -10,7 +10,11 @@ little for each letter, and never falls under zero (Page, Continuous inspection 
 
 from __future__ import annotations
 
+import codecs
+import re
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,11 +31,15 @@ _UNSEEN = 1e-4  # added to the share of each pair
 _LESS = (0.3, 0.1)  # nats: of each letter, in ROT13 and backwards
 _ENOUGH = 20.0  # nats: of a stretch
 _PAST = 15.0  # nats: a stretch has ended where so much speaks against the cipher again
+_PLAIN = 3.0  # nats against it: a word that is left as it stands, so that nothing in plain sight is taken for cipher
+_FEWEST_PLAIN = 4  # letters of such a word; shorter ones may be so by accident
+_MOST_PLAIN = 0.2  # of the words of a stretch; more of them, and the cipher is filler around them
 _SIGN = 8.0  # nats: of a capital or of a full stop
 _FEWEST_LETTERS = 8  # different ones; dumps of memory have six
 _USUAL_CASE = 0.75  # of the words; keys and base64 have less
 _FEWEST_WORDS = 3  # English backwards, where no sign of a sentence says so
 
+_AT_ENDS = re.compile(r"^\W+|\W+$")
 _CASED = 0x530  # code points of Latin, Greek and Cyrillic lie under this
 _UPPER, _LOWER, _STOP, _BLANK = 1, 2, 4, 8
 _LETTER = _UPPER | _LOWER
@@ -59,19 +67,19 @@ class LetterPairs:
 
     def rot13(self) -> list[Stretch]:
         """Where the text is in ROT13."""
-        return [own for own in self._stretches(_tables()[0][self._pairs]) if _is_written(self._text[slice(*own)])]
+        table = _tables()[0]
+        return self._stretches(table[self._pairs], None, lambda text: codecs.encode(text, "rot13"), lambda own: True)
 
     def backwards(self) -> list[Stretch]:
         """Where the text is written backwards, whole or word by word."""
         stops, capitals = self._signs()
-        found = []
-        for own in self._stretches(_tables()[1][self._pairs] + _SIGN * (stops + capitals)[1:]):
-            written = self._text[slice(*own)][::-1]
+
+        def is_told(own: Stretch) -> bool:
             # Stops alone may be those of code: `.item`, `:key`.
-            told = capitals[slice(*own)].sum() > 0 or _english_backwards(written) >= _FEWEST_WORDS
-            if told and _is_written(written):
-                found.append(own)
-        return found
+            english = _english_backwards(self._text[slice(*own)][::-1])
+            return bool(capitals[slice(*own)].sum() > 0) or english >= _FEWEST_WORDS
+
+        return self._stretches(_tables()[1][self._pairs], _SIGN * (stops + capitals), lambda text: text[::-1], is_told)
 
     def _signs(self) -> tuple[Evidence, Evidence]:
         """At each place, (n,), 1 for a stop or a capital as in text that is backwards, -1 for one as it should be."""
@@ -91,16 +99,48 @@ class LetterPairs:
         )
         return stops, capitals
 
-    def _stretches(self, evidence: Evidence) -> list[Stretch]:
-        """Maximal runs of words for which evidence, (n - 1,) of each place and the one before it, adds up to enough."""
+    def _stretches(
+        self,
+        pairs: Evidence,
+        signs: Evidence | None,
+        read: Callable[[str], str],
+        is_told: Callable[[Stretch], bool],
+    ) -> list[Stretch]:
+        """Maximal runs of words for which evidence adds up to enough, without words that are plain as they stand.
+
+        Args:
+            pairs: Evidence of each place and the one before it, (n - 1,).
+            signs: Further evidence of each place, (n,).
+            read: Reads a cipher.
+            is_told: Whether a run is to be believed.
+        """
         if not len(self._starts):
             return []
-        padded = np.concatenate([[0.0], evidence])
-        of_word = np.add.reduceat(padded, self._starts)  # with the blanks behind it
+        of_pairs = np.add.reduceat(np.concatenate([[0.0], pairs]), self._starts)  # with the blanks behind a word
+        of_word = of_pairs if signs is None else of_pairs + np.add.reduceat(signs, self._starts)
         total = np.cumsum(of_word)
         if (total - np.minimum.accumulate(np.minimum(total, 0))).max() < _ENOUGH:
             return []  # nearly every text
-        return [Stretch(int(self._starts[first]), int(self._ends[last])) for first, last in _runs(of_word.tolist())]
+        found: list[Stretch] = []
+        for first, last in _runs(of_word.tolist()):
+            run = self._between(first, last)
+            if not (_is_written(read(self._text[slice(*run)])) and is_told(run)):
+                continue
+            plain = [at for at in range(first, last + 1) if self._is_plain(at, float(of_pairs[at]), read)]
+            if len(plain) <= _MOST_PLAIN * (last + 1 - first):  # or else what is plain is what it is about
+                borders = pairwise([first - 1, *plain, last + 1])
+                found += [self._between(low + 1, high - 1) for low, high in borders if high > low + 1]
+        return found
+
+    def _between(self, first: int, last: int) -> Stretch:
+        """From one word to another."""
+        return Stretch(int(self._starts[first]), int(self._ends[last]))
+
+    def _is_plain(self, at: int, evidence: float, read: Callable[[str], str]) -> bool:
+        word = _AT_ENDS.sub("", self._text[slice(*self._between(at, at))])
+        if len(word) < _FEWEST_PLAIN:
+            return False
+        return evidence < -_PLAIN or (known(word) and not known(read(word)))
 
 
 @lru_cache(maxsize=1)

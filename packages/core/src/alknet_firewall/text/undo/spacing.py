@@ -2,7 +2,7 @@
 
 The separator between letters is the commonest one of a run, any other ends a word. Without another one the words are
 found by a word list. Where everything stands apart for long, digits and signs too, with wider gaps for the ends of
-words, that is evidence enough.
+words, half of these need to be words that are known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from alknet_firewall.text.undo.edits import Edit, Finding
 from alknet_firewall.text.undo.leetspeak import plain
 from alknet_firewall.text.undo.lookalikes import skeleton
 from alknet_firewall.text.undo.reading import WORD, Reading
-from alknet_firewall.text.undo.words import english, prose, segmented
+from alknet_firewall.text.undo.words import english, known, prose, segmented, words_of
 
 _FEWEST = 5  # letters that must stand apart in a row
 _FEWEST_BEYOND_LATIN = 8  # letters of a script whose words are not known
@@ -24,6 +24,7 @@ _RUN = re.compile(rb" #(?: {1,5}#){4,}(?= )")  # single letters with up to five 
 _ALL = re.compile(r"(?<!\S)\S(?!\S)(?:(?: {1,4}| ?\n ?)\S(?!\S))+")  # signs of any kind
 _WIDE = re.compile(r" ?\n ?| {2,4}")
 _FEWEST_IN_ALL = 24  # characters
+_FEWEST_ENGLISH = 0.4  # of the letters, in words of three and more; code has half
 _FEWEST_LETTERS = 8  # different ones; tables and boards of games have fewer
 _LONGEST_WORD = 12  # on average; of more letters without another separator, words are found by the list
 _SENTENCE_SIGNS = ".,;:!?"
@@ -35,7 +36,8 @@ def find_spaced(reading: Reading) -> Iterator[Finding]:
     runs = list(_RUN.finditer(b" " + mask + b" "))
     if not runs:
         return
-    yield Finding("spaced", [_closed(found) for found in _ALL.finditer(reading.text) if _is_writing(found.group())])
+    closed = [_closed(found) for found in _ALL.finditer(reading.text) if _is_writing(found.group())]
+    yield Finding("spaced", [edit for edit in closed if _share_of_english(edit.text) >= _FEWEST_ENGLISH])
     edits: list[Edit] = []
     for run in runs:
         places = [at for at in range(run.start(), run.end() - 1) if mask[at] == ord("#")]
@@ -48,9 +50,15 @@ def _is_writing(text: str) -> bool:
     signs = "".join(text.split())
     letters = [sign for sign in signs.lower() if sign.isalpha()]
     words = len(_WIDE.findall(text)) + 1
-    if words == 1 or len(signs) < max(_FEWEST_IN_ALL, 2 * words):
+    if words == 1 or not max(_FEWEST_IN_ALL, 2 * words) <= len(signs) <= _LONGEST_WORD * words:
         return False
     return len(letters) >= len(signs) / 2 and len(set(letters)) >= _FEWEST_LETTERS
+
+
+def _share_of_english(text: str) -> float:
+    """Of its letters: gaps that are there to mislead, as in a grid, make no words."""
+    words = words_of(text)
+    return sum(len(word) for word in words if len(word) > 2 and known(word)) / max(sum(map(len, words)), 1)
 
 
 def _closed(found: re.Match[str]) -> Edit:
