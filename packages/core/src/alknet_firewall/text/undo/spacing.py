@@ -2,7 +2,7 @@
 
 The separator between letters is the commonest one of a run, any other ends a word. Without another one the words are
 found by a word list. Where everything stands apart for long, digits and signs too, with wider gaps for the ends of
-words, half of these need to be words that are known.
+words, that is evidence enough, unless there are English words across the gaps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FEWEST_BEYOND_LATIN = 8  # letters of a script whose words are not known
 _RUN = re.compile(rb" #(?: {1,5}#){4,}(?= )")  # single letters with up to five other characters between two
 _ALL = re.compile(r"(?<!\S)\S(?!\S)(?:(?: {1,4}| ?\n ?)\S(?!\S))+")  # signs of any kind
 _WIDE = re.compile(r" ?\n ?| {2,4}")
-_FEWEST_IN_ALL = 24  # characters
+_FEWEST_IN_ALL, _LONGEST_IN_ALL = 24, 20  # characters of all, and of a word on average: data has long ones
 _FEWEST_ENGLISH = 0.4  # of the letters, in words of three and more; code has half
 _FEWEST_LETTERS = 8  # different ones; tables and boards of games have fewer
 _LONGEST_WORD = 12  # on average; of more letters without another separator, words are found by the list
@@ -37,7 +37,7 @@ def find_spaced(reading: Reading) -> Iterator[Finding]:
     if not runs:
         return
     closed = [_closed(found) for found in _ALL.finditer(reading.text) if _is_writing(found.group())]
-    yield Finding("spaced", [edit for edit in closed if _share_of_english(edit.text) >= _FEWEST_ENGLISH])
+    yield Finding("spaced", [edit for edit in closed if _has_true_gaps(edit.text)])
     edits: list[Edit] = []
     for run in runs:
         places = [at for at in range(run.start(), run.end() - 1) if mask[at] == ord("#")]
@@ -50,15 +50,24 @@ def _is_writing(text: str) -> bool:
     signs = "".join(text.split())
     letters = [sign for sign in signs.lower() if sign.isalpha()]
     words = len(_WIDE.findall(text)) + 1
-    if words == 1 or not max(_FEWEST_IN_ALL, 2 * words) <= len(signs) <= _LONGEST_WORD * words:
+    if words == 1 or not max(_FEWEST_IN_ALL, 2 * words) <= len(signs) <= _LONGEST_IN_ALL * words:
         return False
     return len(letters) >= len(signs) / 2 and len(set(letters)) >= _FEWEST_LETTERS
 
 
-def _share_of_english(text: str) -> float:
-    """Of its letters: gaps that are there to mislead, as in a grid, make no words."""
+def _has_true_gaps(text: str) -> bool:
+    """Whether words end where the gaps are: there are English ones, or none would be there without the gaps either."""
     words = words_of(text)
-    return sum(len(word) for word in words if len(word) > 2 and known(word)) / max(sum(map(len, words)), 1)
+    letters = "".join(words)
+    english_letters = sum(len(word) for word in words if len(word) > 2 and known(word))
+    return english_letters >= _FEWEST_ENGLISH * len(letters) or not _hidden_words(letters)
+
+
+def _hidden_words(letters: str) -> list[str]:
+    """The English words that letters are without gaps; empty if they are not."""
+    found = segmented("".join(map(_plain, letters)))
+    is_english = english(found) and sum(len(word) for word in found if len(word) > 2) >= 0.7 * len(letters)
+    return found if is_english else []
 
 
 def _closed(found: re.Match[str]) -> Edit:
@@ -85,8 +94,8 @@ def _joined(text: str, places: Sequence[int]) -> list[Edit]:
         return []  # numbers, or an alphabet
     usual, words, signs = _split_at_other_gaps(text, places)
     if len(words) == 1 or len(letters) > _LONGEST_WORD * len(words):
-        found = segmented("".join(map(_plain, letters)))
-        if english(found) and sum(len(word) for word in found if len(word) > 2) >= 0.7 * len(letters):
+        found = _hidden_words(letters)
+        if found:
             words = found
             signs = {place: sign for place, sign in signs.items() if sign != " "}
     if not _make_sense(words):
